@@ -1,0 +1,111 @@
+"""What the engine says while it works: one frozen record per step, and the words to ask it with.
+
+The real engine, the scripted fake and every reader of them share these; nothing here imports llama_cpp.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+Role = Literal["system", "user", "assistant"]
+FinishReason = Literal["stop", "length", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    n_ctx: int | None = None
+    """Context in tokens; None takes what the model was trained with, at most 8192."""
+    threads: int | None = None
+    """Decoding threads; None takes the cores this process may run on."""
+    gpu_layers: int | Literal["auto"] = "auto"
+    """Layers to offload; auto takes what fits the free device memory where the build has a GPU backend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    temperature: float = 0.0
+    """0 is greedy."""
+    top_p: float = 0.95
+    min_p: float = 0.05
+    repeat_penalty: float = 1.0
+    max_tokens: int | None = None
+    """None: until the model stops or the context is full."""
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    name: str
+    path: Path
+    sha256: str
+    quantization: str
+    """As `general.file_type` names it, in lower case: q4_k_m."""
+    size_bytes: int
+    parameters: int
+    n_ctx_train: int
+    n_ctx: int
+    gpu_layers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    prompt_tokens: int
+    completion_tokens: int
+    prefill_s: float
+    decode_tokens_per_s: float
+    load_s: float
+    """Seconds the model took to load; 0 where it was loaded before this answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefill:
+    """The prompt is being read: `done` of `total` tokens."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of the answer, whole characters only."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    reason: FinishReason
+    usage: Usage
+
+
+Event = Prefill | Text | Finished
+
+
+class Engine(Protocol):
+    """One model in one place. Calls block; `cancel` may come from any thread."""
+
+    def load(self, path: Path, options: LoadOptions = LoadOptions()) -> ModelInfo:  # noqa: B008 - frozen
+        """Raises NotFound, InputRefused (no GGUF we can run), NotEnough, or EngineDied."""
+        ...
+
+    @property
+    def model(self) -> ModelInfo | None:
+        """The model in use; None before `load` and after a death."""
+        ...
+
+    def generate(self, messages: Sequence[Message], sampling: Sampling = Sampling()) -> Iterator[Event]:  # noqa: B008
+        """Prefill and Text events, then exactly one Finished. Raises ContextFull, EngineDied."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop the running generation, in a long prefill too; it then ends with reason `cancelled`."""
+        ...
+
+    def close(self) -> None: ...
