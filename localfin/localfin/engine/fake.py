@@ -1,0 +1,131 @@
+"""A scripted engine: the same events and errors as the real one, without a model or a child process."""
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from localfin.engine.errors import ContextFull, EngineDied
+from localfin.engine.events import (
+    Event,
+    Finished,
+    FinishReason,
+    LoadOptions,
+    Message,
+    ModelInfo,
+    Prefill,
+    Sampling,
+    Text,
+    Usage,
+)
+from localfin_models.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One scripted answer. It is streamed in pieces of `piece` characters, one piece counting as one token."""
+
+    text: str
+    piece: int = 4
+    prompt_tokens: int = 16
+    prefill_steps: int = 1
+    """How many Prefill events come before the first Text."""
+    prefill_delay_s: float = 0.0
+    """Seconds before each Prefill event."""
+    delay_s: float = 0.0
+    """Seconds before each Text event."""
+    die_after: int | None = None
+    """Raise EngineDied after so many pieces (0: before the first); the model is gone then."""
+    context_full: bool = False
+    """Raise ContextFull instead of answering; the model stays."""
+
+
+class FakeEngine:
+    """An Engine that plays `answers` in order and then again from the first.
+
+    `asked` keeps what every `generate` was given, for tests to look at. A path that does not exist is NotFound, as
+    with the real engine; any existing file loads.
+    """
+
+    def __init__(self, answers: Sequence[Answer | str] = ("Hello.",), *, load_delay_s: float = 0.0) -> None:
+        self.asked: list[tuple[tuple[Message, ...], Sampling]] = []
+        self.loads: list[tuple[Path, LoadOptions]] = []
+        self._answers = itertools.cycle([a if isinstance(a, Answer) else Answer(a) for a in answers])
+        self._load_delay_s = load_delay_s
+        self._load_s = 0.0
+        self._model: ModelInfo | None = None
+        self._cancelled = threading.Event()
+
+    @property
+    def model(self) -> ModelInfo | None:
+        return self._model
+
+    def load(self, path: Path, options: LoadOptions = LoadOptions()) -> ModelInfo:  # noqa: B008 - frozen
+        self._model = None
+        self.loads.append((path, options))
+        time.sleep(self._load_delay_s)
+        if not path.is_file():
+            raise NotFound(f"{path}: no such file")
+        self._load_s = self._load_delay_s
+        self._model = ModelInfo(
+            name=path.stem,
+            path=path,
+            sha256="0" * 64,
+            quantization="q4_k_m",
+            size_bytes=path.stat().st_size,
+            parameters=8_000_000,
+            n_ctx_train=4096,
+            n_ctx=options.n_ctx or 4096,
+            gpu_layers=0,
+        )
+        return self._model
+
+    def generate(self, messages: Sequence[Message], sampling: Sampling = Sampling()) -> Iterator[Event]:  # noqa: B008
+        if self._model is None:
+            raise EngineDied("the engine has no model: load one first")
+        self.asked.append((tuple(messages), sampling))
+        self._cancelled.clear()
+        return self._play(next(self._answers), sampling)
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+    def close(self) -> None:
+        self._cancelled.set()
+        self._model = None
+
+    def _play(self, answer: Answer, sampling: Sampling) -> Iterator[Event]:
+        if answer.context_full:
+            n_ctx = self._model.n_ctx if self._model else 0
+            raise ContextFull(f"the prompt has {n_ctx + 1} tokens, the context holds {n_ctx}")
+        started, load_s = time.monotonic(), self._load_s
+        self._load_s = 0.0
+        steps = answer.prefill_steps
+        for step in range(1, steps + 1):
+            if self._cancelled.wait(answer.prefill_delay_s):
+                break
+            yield Prefill(answer.prompt_tokens * step // steps, answer.prompt_tokens)
+        prefill_s = time.monotonic() - started
+        started = time.monotonic()
+        pieces = 0
+        reason: FinishReason = "stop"
+        for start in range(0, len(answer.text), answer.piece):
+            if pieces == answer.die_after:
+                break
+            if self._cancelled.wait(answer.delay_s):
+                reason = "cancelled"
+                break
+            if pieces == sampling.max_tokens:
+                reason = "length"
+                break
+            yield Text(answer.text[start : start + answer.piece])
+            pieces += 1
+        if answer.die_after is not None and pieces >= answer.die_after:
+            self._model = None
+            raise EngineDied("the engine stopped: killed by SIGKILL")
+        if self._cancelled.is_set():
+            reason = "cancelled"
+        spent = max(time.monotonic() - started, 1e-9)
+        yield Finished(reason, Usage(answer.prompt_tokens, pieces, prefill_s, pieces / spent, load_s))
