@@ -1,0 +1,225 @@
+"""Builds the golden checkpoints and adapters, bit for bit the same on every machine.
+
+Weights are integers from a PCG64 bit stream (the part of numpy's random numbers that is promised to stay) times powers
+of two, rounded to the storage type on the bits: no floating-point function whose result could depend on the machine.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import vocabularies
+from cases import Adapter, Case, Dtype
+
+Tensors = dict[str, np.ndarray[Any, Any]]
+_NAMES = {"bf16": "BF16", "f16": "F16", "f32": "F32"}
+_TORCH = {"bf16": "bfloat16", "f16": "float16", "f32": "float32"}
+_ARCHITECTURES = {"llama": "LlamaForCausalLM", "mistral": "MistralForCausalLM", "qwen2": "Qwen2ForCausalLM"}
+_SPM_TEMPLATE = "{{ bos_token }}{% for m in messages %}[INST] {{ m['content'] }} [/INST]{% endfor %}"
+_LLAMA3_TEMPLATE = (
+    "{% for m in messages %}<|start_header_id|>{{ m['role'] }}<|end_header_id|>\n\n{{ m['content'] }}<|eot_id|>"
+    "{% endfor %}"
+)
+_QWEN2_TEMPLATE = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+
+
+def build(case: Case, folder: Path) -> tuple[Path, Path | None]:
+    """Writes the case's base below `folder`, and its adapter; returns their paths."""
+    base = folder / "base"
+    base.mkdir(parents=True)
+    _write_json(base / "config.json", _config(case))
+    _write_json(base / "generation_config.json", {"do_sample": True, "temperature": 0.6, "top_p": 0.9})
+    _write_vocabulary(case, base)
+    _write_shards(base, {name: _weight(case, name, shape) for name, shape in _shapes(case)}, case)
+    if case.adapter is None:
+        return base, None
+    adapter = folder / "adapter"
+    adapter.mkdir()
+    _write_json(adapter / "adapter_config.json", _adapter_config(case.adapter))
+    tensors = dict(sorted(_adapter_tensors(case, case.adapter)))
+    write_safetensors(adapter / "adapter_model.safetensors", tensors, case.adapter.dtype)
+    return base, adapter
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray[Any, Any]], dtype: Dtype) -> None:
+    """Writes a safetensors file; bf16 tensors come as uint16 bit patterns."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    offset = 0
+    for name, array in tensors.items():
+        header[name] = {
+            "dtype": _NAMES[dtype],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + array.nbytes],
+        }
+        offset += array.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for array in tensors.values():
+            file.write(array.tobytes())
+
+
+def random_weights(seed: str, shape: tuple[int, ...], scale: int, dtype: Dtype) -> np.ndarray[Any, Any]:
+    """Triangular random numbers of standard deviation about 0.8 * 2**scale, stored as `dtype` (bf16 as uint16)."""
+    count = int(np.prod(shape))
+    key = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:16], "little")
+    raw = np.asarray(np.random.PCG64(key).random_raw(-(-count // 2)), dtype="<u8")
+    halves = raw.view("<i2").reshape(-1, 2).astype(np.int32).sum(axis=1)[:count]
+    values = np.ldexp(halves.astype(np.float32), scale - 14).reshape(shape)
+    return _store(values, dtype)
+
+
+def _store(values: np.ndarray[Any, np.dtype[np.float32]], dtype: Dtype) -> np.ndarray[Any, Any]:
+    if dtype == "bf16":
+        bits = values.view(np.uint32)
+        return ((bits + (0x7FFF + (bits >> 16 & 1))) >> 16).astype("<u2")
+    return values.astype("<f2" if dtype == "f16" else "<f4")
+
+
+def _weight(case: Case, name: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    seed = f"{case.name}/{name}"
+    if name.endswith("norm.weight"):
+        return _store(1 + random_weights(seed, shape, -4, "f32"), case.dtype)
+    values = random_weights(seed, shape, -6, case.dtype)
+    if values.ndim == 2 and "proj" in name:
+        values[0] = 0  # rows that quantizers treat apart: all zero, all alike, one far outlier
+        values[1] = values[1, 0]
+        values[2, 5] = _store(np.full(1, -3.0, np.float32), case.dtype)[0]
+    return values
+
+
+def _shapes(case: Case) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Tensor names and shapes (rows, columns), in the sorted order in which real checkpoints store them."""
+    head = case.config.get("head_dim") or case.hidden // case.heads
+    query, key = case.heads * head, case.kv_heads * head
+    projections = {
+        "self_attn.q_proj": (query, case.hidden),
+        "self_attn.k_proj": (key, case.hidden),
+        "self_attn.v_proj": (key, case.hidden),
+        "self_attn.o_proj": (case.hidden, query),
+        "mlp.gate_proj": (case.intermediate, case.hidden),
+        "mlp.up_proj": (case.intermediate, case.hidden),
+        "mlp.down_proj": (case.hidden, case.intermediate),
+    }
+    shapes: dict[str, tuple[int, ...]] = {
+        "model.embed_tokens.weight": (case.vocab_size, case.hidden),
+        "model.norm.weight": (case.hidden,),
+    }
+    if not case.tied:
+        shapes["lm_head.weight"] = (case.vocab_size, case.hidden)
+    for layer in range(case.layers):
+        stem = f"model.layers.{layer}."
+        shapes |= {f"{stem}{name}.weight": shape for name, shape in projections.items()}
+        shapes |= {f"{stem}{norm}_layernorm.weight": (case.hidden,) for norm in ("input", "post_attention")}
+        if case.architecture == "qwen2":
+            for name in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"):
+                shapes[f"{stem}{name}.bias"] = (projections[name][0],)
+    yield from sorted(shapes.items())
+
+
+def _write_shards(base: Path, tensors: Tensors, case: Case) -> None:
+    if case.shards == 1:
+        write_safetensors(base / "model.safetensors", tensors, case.dtype)
+        return
+    names = list(tensors)
+    weight_map: dict[str, str] = {}
+    for shard in range(case.shards):
+        own = names[shard * len(names) // case.shards : (shard + 1) * len(names) // case.shards]
+        file = f"model-{shard + 1:05}-of-{case.shards:05}.safetensors"
+        write_safetensors(base / file, {name: tensors[name] for name in own}, case.dtype)
+        weight_map |= dict.fromkeys(own, file)
+    size = sum(array.nbytes for array in tensors.values())
+    _write_json(base / "model.safetensors.index.json", {"metadata": {"total_size": size}, "weight_map": weight_map})
+
+
+def _adapter_tensors(case: Case, adapter: Adapter) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    for name, shape in _shapes(case):
+        module = name.removesuffix(".weight")
+        if module.endswith(adapter.targets):
+            rank = rank_of(module, adapter)
+            for part, size in (("A", (rank, shape[1])), ("B", (shape[0], rank))):
+                key = f"base_model.model.{module}.lora_{part}.weight"
+                yield key, random_weights(f"{case.name}/{key}", size, -6, adapter.dtype)
+
+
+def rank_of(module: str, adapter: Adapter) -> int:
+    """The rank of a module's pair: the first of `rank_pattern` that the end of its name matches, else `r`.
+
+    The golden cases use plain names as patterns, so that no regular expression is needed here.
+    """
+    ranks = (rank for key, rank in adapter.rank_pattern.items() if f".{module}".endswith(f".{key}"))
+    return next(ranks, adapter.r)
+
+
+def _adapter_config(adapter: Adapter) -> dict[str, Any]:
+    return {
+        "alpha_pattern": dict(adapter.alpha_pattern),
+        "base_model_name_or_path": "base",
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+        "init_lora_weights": True,
+        "lora_alpha": adapter.alpha,
+        "lora_dropout": 0.05,
+        "modules_to_save": None,
+        "peft_type": "LORA",
+        "r": adapter.r,
+        "rank_pattern": dict(adapter.rank_pattern),
+        "target_modules": list(adapter.targets),
+        "task_type": "CAUSAL_LM",
+        "use_dora": False,
+        "use_rslora": adapter.rslora,
+    }
+
+
+def _config(case: Case) -> dict[str, Any]:
+    bos, eos = {"llama-spm": (1, 2), "llama-bpe": (128_000, 128_009), "qwen2": (151_643, 151_645)}[case.vocabulary]
+    return {
+        "architectures": [_ARCHITECTURES[case.architecture]],
+        "model_type": case.architecture,
+        "vocab_size": case.vocab_size,
+        "hidden_size": case.hidden,
+        "num_hidden_layers": case.layers,
+        "num_attention_heads": case.heads,
+        "num_key_value_heads": case.kv_heads,
+        "intermediate_size": case.intermediate,
+        "hidden_act": "silu",
+        "max_position_embeddings": 4096,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10000.0,
+        "tie_word_embeddings": case.tied,
+        "bos_token_id": bos,
+        "eos_token_id": eos,
+        "torch_dtype": _TORCH[case.dtype],
+    } | dict(case.config)
+
+
+def _write_vocabulary(case: Case, base: Path) -> None:
+    config: dict[str, Any]
+    if case.vocabulary == "llama-spm":
+        size = case.vocab_size - case.padding - len(case.added_tokens)
+        (base / "tokenizer.model").write_bytes(vocabularies.sentencepiece(size))
+        added = {
+            str(size + index): {"content": token, "special": token.startswith("<|"), "normalized": False}
+            for index, token in enumerate(case.added_tokens)
+        }
+        config = {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, "add_eos_token": False}
+        config |= {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "chat_template": _SPM_TEMPLATE}
+        config |= {"added_tokens_decoder": added} if added else {}
+    elif case.vocabulary == "llama-bpe":
+        (base / "tokenizer.json").write_text(vocabularies.llama3(), encoding="utf-8")
+        config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|begin_of_text|>"}
+        config |= {"eos_token": "<|eot_id|>", "chat_template": _LLAMA3_TEMPLATE}
+    else:
+        (base / "tokenizer.json").write_text(vocabularies.qwen2(), encoding="utf-8")
+        config = {"tokenizer_class": "Qwen2Tokenizer", "add_prefix_space": False, "bos_token": None}
+        config |= {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "chat_template": _QWEN2_TEMPLATE}
+    _write_json(base / "tokenizer_config.json", config)
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

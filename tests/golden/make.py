@@ -1,0 +1,108 @@
+"""Makes the goldens with the usual three tools: peft's merge, llama.cpp's converter, llama.cpp's quantizer.
+
+    python tests/golden/make.py LLAMA_CPP_DIR [CASE ...] [--work DIR]
+
+`LLAMA_CPP_DIR` is `vendor/llama.cpp` of the unpacked source distribution of the pinned llama-cpp-python. Not run by
+the tests: they only compare with what this wrote into `goldens/`. Needs `.[dev]`.
+"""
+
+import argparse
+import ctypes
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+import torch
+from cases import CASES, Case
+from checkpoints import build
+from peft import PeftModel
+from record import dump, record
+from transformers import AutoModelForCausalLM
+
+GOLDENS = Path(__file__).parent / "goldens"
+_DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32}
+_QUANTIZED = {"q4_k_m": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_K_M, "q8_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0}
+_LIBRARIES = ("llama-cpp-python", "torch", "transformers", "peft", "tokenizers", "sentencepiece", "numpy")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("llama_cpp", type=Path)
+    parser.add_argument("cases", nargs="*", help="names of cases; all without")
+    parser.add_argument("--work", type=Path, help="keep the checkpoints and GGUF files there")
+    arguments = parser.parse_args()
+    GOLDENS.mkdir(exist_ok=True)
+    for case in CASES:
+        if not arguments.cases or case.name in arguments.cases:
+            with tempfile.TemporaryDirectory() as temporary:
+                make(case, arguments.llama_cpp, (arguments.work or Path(temporary)) / case.name)
+
+
+def make(case: Case, llama_cpp_dir: Path, folder: Path) -> None:
+    """Writes the goldens of one case; leaves its checkpoint and outputs in `folder`."""
+    shutil.rmtree(folder, ignore_errors=True)
+    base, adapter = build(case, folder)
+    merged = base if adapter is None else merge(case, base, adapter, folder / "merged")
+    for quantization in case.quantizations:
+        out = folder / f"{quantization}.gguf"
+        if quantization in _QUANTIZED:
+            source = folder / "auto.gguf"
+            if not source.exists():
+                convert(llama_cpp_dir, merged, source, "auto")
+            quantize(source, out, _QUANTIZED[quantization])
+        else:
+            convert(llama_cpp_dir, merged, out, quantization)
+        golden = {"made": _made_on()} | record(out)
+        target = GOLDENS / f"{case.name}.{quantization}.json"
+        target.write_text(dump(golden), encoding="utf-8")
+        print(f"{target.name}: {len(golden['tensors'])} tensors, {out.stat().st_size} bytes", flush=True)
+
+
+def merge(case: Case, base: Path, adapter: Path, merged: Path) -> Path:
+    """peft's default merge in the checkpoint's own type; config and vocabulary stay the checkpoint's own files."""
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=_DTYPES[case.dtype])
+    model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+    model.save_pretrained(merged)
+    for file in base.iterdir():
+        if not file.name.startswith("model"):
+            shutil.copy(file, merged / file.name)
+    return merged
+
+
+def convert(llama_cpp_dir: Path, model: Path, out: Path, outtype: str) -> None:
+    script = llama_cpp_dir / "convert_hf_to_gguf.py"
+    command = [sys.executable, str(script), str(model), "--outfile", str(out), "--outtype", outtype]
+    subprocess.run(command, check=True, env=os.environ | {"HF_HUB_OFFLINE": "1"}, capture_output=True)
+
+
+def quantize(source: Path, out: Path, ftype: int) -> None:
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.ftype = ftype
+    if llama_cpp.llama_model_quantize(os.fsencode(source), os.fsencode(out), ctypes.byref(params)):
+        raise SystemExit(f"llama_model_quantize failed on {source}")
+
+
+def _made_on() -> dict[str, Any]:
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        cpu = next((line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line), cpu)
+    return {
+        "processor": cpu,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""Real vocabularies for the golden checkpoints, rebuilt from `vocab/*.json.xz`.
+
+Only the token strings are stored; scores and merges follow from them. The strings come from the vocabulary files of
+llama.cpp (MIT), see README.md. Nothing here needs a network or an installed tokenizer library.
+"""
+
+import json
+import lzma
+import struct
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_FOLDER = Path(__file__).parent / "vocab"
+_LLAMA3_WORDS = 128_000
+_QWEN2_WORDS = 151_643
+_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+@cache
+def tokens(name: str) -> tuple[str, ...]:
+    """The token strings of vocabulary `name` in the order of their ids."""
+    return tuple(json.loads(lzma.decompress((_FOLDER / f"{name}.json.xz").read_bytes())))
+
+
+@cache
+def sentencepiece(size: int) -> bytes:
+    """The first `size` pieces of Llama 2's vocabulary as a SentencePiece `tokenizer.model` (BPE, byte fallback).
+
+    A piece's score is its rank in the merge order; pieces of spaces alone are never merged and carry -1e9.
+    """
+    pieces = bytearray()
+    for index, piece in enumerate(tokens("llama-spm")[:size]):
+        if index < 3:
+            kind, score = (2 if index == 0 else 3), 0.0
+        elif index < 259:
+            kind, score = 6, 0.0
+        else:
+            kind, score = 1, -1e9 if set(piece) == {"▁"} else float(259 - index)
+        text = piece.encode()
+        body = _field(1, text) + b"\x15" + struct.pack("<f", score) + (b"" if kind == 1 else b"\x18" + bytes([kind]))
+        pieces += _field(1, body)
+    trainer = b"\x18\x02" + b"\x20" + _varint(size) + b"\x98\x02\x01"  # model_type BPE, vocab_size, byte_fallback
+    normalizer = _field(1, b"identity") + b"\x18\x01" + b"\x20\x00"  # add_dummy_prefix, keep extra whitespace
+    return bytes(pieces) + _field(2, trainer) + _field(3, normalizer)
+
+
+@cache
+def llama3() -> str:
+    """Llama 3's `tokenizer.json` (128,256 tokens), merges as "left right" strings."""
+    words = tokens("llama-bpe")[:_LLAMA3_WORDS]
+    post = {
+        "type": "TemplateProcessing",
+        "single": [_special("<|begin_of_text|>"), _sequence("A", 0)],
+        "pair": [_special("<|begin_of_text|>"), _sequence("A", 0), _special("<|begin_of_text|>", 1), _sequence("B", 1)],
+        "special_tokens": {
+            "<|begin_of_text|>": {"id": "<|begin_of_text|>", "ids": [128_000], "tokens": ["<|begin_of_text|>"]}
+        },
+    }
+    added = list(enumerate(tokens("llama-bpe")))[_LLAMA3_WORDS:]
+    return _byte_level_json(
+        words,
+        [f"{left} {right}" for left, right in _all_merges(words)],
+        added,
+        normalizer=None,
+        split=_SPLIT % "{1,3}",
+        post_processor={"type": "Sequence", "processors": [_byte_level(True, True), post]},
+        ignore_merges=True,
+    )
+
+
+@cache
+def qwen2() -> str:
+    """Qwen2's `tokenizer.json` (151,646 tokens), merges as [left, right] pairs."""
+    words = tokens("qwen2")[:_QWEN2_WORDS]
+    added = list(enumerate(tokens("qwen2")))[_QWEN2_WORDS:]
+    return _byte_level_json(
+        words,
+        [list(pair) for pair in _one_merge_each(words)],
+        added,
+        normalizer={"type": "NFC"},
+        split=_SPLIT % "",
+        post_processor=_byte_level(False, False),
+        ignore_merges=False,
+    )
+
+
+def _all_merges(words: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Every way to put a word together from two others, in the order of the words, then of the parts."""
+    ranks = {word: rank for rank, word in enumerate(words)}
+    merges: list[tuple[str, str]] = []
+    for word in words:
+        cuts = [(word[:at], word[at:]) for at in range(1, len(word)) if word[:at] in ranks and word[at:] in ranks]
+        merges += sorted(cuts, key=lambda cut: (ranks[cut[0]], ranks[cut[1]]))
+    return merges
+
+
+def _one_merge_each(words: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The one merge that makes each word when all earlier merges have been applied to its letters."""
+    ranks = {word: rank for rank, word in enumerate(words)}
+    merges: list[tuple[str, str]] = []
+    for rank, word in enumerate(words):
+        parts = list(word)
+        while len(parts) > 2:
+            best = min((ranks.get(parts[i] + parts[i + 1], rank), i) for i in range(len(parts) - 1))
+            at = best[1]
+            parts[at : at + 2] = [parts[at] + parts[at + 1]]
+        if len(parts) == 2:
+            merges.append((parts[0], parts[1]))
+    return merges
+
+
+def _byte_level_json(
+    words: tuple[str, ...],
+    merges: list[Any],
+    added: list[tuple[int, str]],
+    *,
+    normalizer: dict[str, Any] | None,
+    split: str,
+    post_processor: dict[str, Any],
+    ignore_merges: bool,
+) -> str:
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    pre = {"type": "Split", "pattern": {"Regex": split}, "behavior": "Isolated", "invert": False}
+    tokenizer = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [{"id": index, "content": text} | flags for index, text in added],
+        "normalizer": normalizer,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [pre, _byte_level(False, False)]},
+        "post_processor": post_processor,
+        "decoder": _byte_level(True, True),
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": ignore_merges,
+            "vocab": {word: rank for rank, word in enumerate(words)},
+            "merges": merges,
+        },
+    }
+    return json.dumps(tokenizer, ensure_ascii=False)
+
+
+def _byte_level(trim_offsets: bool, use_regex: bool) -> dict[str, Any]:
+    return {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": trim_offsets, "use_regex": use_regex}
+
+
+def _special(token: str, type_id: int = 0) -> dict[str, Any]:
+    return {"SpecialToken": {"id": token, "type_id": type_id}}
+
+
+def _sequence(name: str, type_id: int) -> dict[str, Any]:
+    return {"Sequence": {"id": name, "type_id": type_id}}
+
+
+def _field(number: int, body: bytes) -> bytes:
+    """A length-delimited protobuf field."""
+    return bytes([number << 3 | 2]) + _varint(len(body)) + body
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
