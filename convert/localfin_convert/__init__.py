@@ -1,0 +1,5 @@
+"""base + LoRA adapter -> GGUF, in one streaming pass, with llama.cpp's own bytes."""
+
+from localfin_convert.pipeline import Report, convert
+
+__all__ = ["Report", "convert"]

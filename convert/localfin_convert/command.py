@@ -1,0 +1,100 @@
+"""`localfin convert`: options, progress and words around `pipeline.convert`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from localfin_convert.estimate import estimate
+from localfin_convert.pipeline import Report, available_cores, convert
+from localfin_convert.plan import Plan, make_plan, types_summary
+from localfin_convert.progress import ProgressBar
+from localfin_convert.quantization import QUANTIZATIONS
+from localfin_models.language import _
+
+
+@click.command("convert")
+@click.argument("base", type=click.Path(path_type=Path))
+@click.option("-a", "--adapter", "adapters", multiple=True, type=click.Path(path_type=Path), help=_("A peft LoRA folder."))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help=_("The GGUF file to make."))
+@click.option("-q", "--quantization", type=click.Choice(QUANTIZATIONS), default="q4_k_m", show_default=True)
+@click.option(
+    "--prompt-format",
+    help=_("`seed` (### 지시사항: …), `base` (its chat template) or a Jinja file; found by itself beside the adapter."),
+)
+@click.option("--force", is_flag=True, help=_("Replace an existing output."))
+@click.option("--dry-run", is_flag=True, help=_("Print the plan with bytes, memory and time; write nothing."))
+@click.option("--threads", type=click.IntRange(1, 256), help=_("Default: the cores this process may use."))
+@click.option("--json", "as_json", is_flag=True, help=_("One JSON object on stdout."))
+def command(
+    base: Path,
+    adapters: tuple[Path, ...],
+    out: Path,
+    quantization: str,
+    prompt_format: str | None,
+    force: bool,
+    dry_run: bool,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Merge a LoRA adapter into BASE, convert to GGUF and quantize, in one pass."""
+    threads = threads or available_cores()
+    if dry_run:
+        plan = make_plan(base, adapters, quantization, prompt_format, name=out.stem)
+        click.echo(_plan_json(plan, threads) if as_json else _plan_text(plan, threads))
+        return
+    with ProgressBar(out.name) as progress:
+        report = convert(
+            base, adapters, out, quantization,
+            prompt_format=prompt_format, force=force, threads=threads, progress=progress,
+        )  # fmt: skip
+    click.echo(_report_json(report) if as_json else _report_text(report), err=not as_json)
+
+
+def _plan_text(plan: Plan, threads: int) -> str:
+    cost = estimate(plan, threads)
+    lines = [f"{tensor.name:<34} {'x'.join(map(str, tensor.shape)):>14}  {tensor.choice.final.name:<5}"
+             f"{'  + LoRA' if tensor.deltas else ''}" for tensor in plan.tensors]  # fmt: skip
+    types = ", ".join(f"{kind.name} {size / 1e6:,.1f} MB" for kind, size in types_summary(plan).items())
+    return "\n".join([
+        *lines,
+        "",
+        _("tensors   {count} ({parameters:,} parameters), {types}").format(
+            count=len(plan.tensors), parameters=plan.parameters, types=types
+        ),
+        _("reads     {size:,.1f} MB").format(size=plan.read_bytes / 1e6),
+        _("writes    {size:,.1f} MB, nothing else on disk").format(size=plan.total_bytes / 1e6),
+        _("memory    about {size:,.0f} MB").format(size=cost.memory_bytes / 1e6),
+        _("time      about {seconds:,.0f} s on {threads} threads, by a sample timed now").format(
+            seconds=cost.seconds, threads=threads
+        ),
+    ])  # fmt: skip
+
+
+def _plan_json(plan: Plan, threads: int) -> str:
+    cost = estimate(plan, threads)
+    tensors = [
+        {"name": t.name, "shape": t.shape, "type": t.choice.final.name, "bytes": t.n_bytes, "adapted": bool(t.deltas)}
+        for t in plan.tensors
+    ]
+    return json.dumps({
+        "tensors": tensors, "parameters": plan.parameters, "read_bytes": plan.read_bytes,
+        "write_bytes": plan.total_bytes, "memory_bytes": cost.memory_bytes, "seconds": round(cost.seconds, 3),
+    })  # fmt: skip
+
+
+def _report_text(report: Report) -> str:
+    text = _("{out}: {size:,.1f} MB, {quantization}, {parameters:,} parameters, {seconds:,.1f} s").format(
+        out=report.out, size=report.n_bytes / 1e6, quantization=report.quantization,
+        parameters=report.parameters, seconds=report.seconds,
+    )  # fmt: skip
+    if report.changed:
+        text += "\n" + _("the adapter changed {changed:,} weights").format(changed=report.changed)
+    return text + f"\nsha256 {report.sha256}"
+
+
+def _report_json(report: Report) -> str:
+    return json.dumps({
+        "out": str(report.out), "quantization": report.quantization, "parameters": report.parameters,
+        "bytes": report.n_bytes, "sha256": report.sha256, "changed": report.changed, "seconds": round(report.seconds, 3),
+    })  # fmt: skip

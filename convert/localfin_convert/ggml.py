@@ -1,0 +1,51 @@
+"""ggml's own quantizers, from the library inside llama-cpp-python, through ctypes (which releases the GIL).
+
+Loads libggml-base alone: importing llama_cpp would bring the whole engine, its backends and 80 MB.
+"""
+
+import ctypes
+import importlib.util
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+from numpy.typing import NDArray
+
+from localfin_models.errors import LocalfinError
+
+_NAMES = {"linux": "libggml-base.so", "darwin": "libggml-base.dylib", "win32": "ggml-base.dll"}
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    spec = importlib.util.find_spec("llama_cpp")
+    if spec is None or spec.origin is None:
+        raise LocalfinError("llama-cpp-python is not installed: its quantizers are needed (pip install llama-cpp-python)")
+    path = Path(spec.origin).with_name("lib") / _NAMES.get(sys.platform, _NAMES["linux"])
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise LocalfinError(f"ggml's library cannot be loaded: {error}") from None
+    library.ggml_quantize_chunk.restype = ctypes.c_size_t
+    library.ggml_quantize_chunk.argtypes = [
+        ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p,
+    ]  # fmt: skip
+    return library
+
+
+def row_bytes(kind: GGMLQuantizationType, columns: int) -> int:
+    block, size = GGML_QUANT_SIZES[kind]
+    return columns // block * size
+
+
+def quantize(kind: GGMLQuantizationType, rows: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(n, columns) float32 -> (n, row_bytes) as `kind`; columns divide by its block size."""
+    rows = np.ascontiguousarray(rows, np.float32)
+    count, columns = rows.shape
+    out = np.empty((count, row_bytes(kind, columns)), np.uint8)
+    written = _library().ggml_quantize_chunk(int(kind), rows.ctypes.data, out.ctypes.data, 0, count, columns, None)
+    if written != out.nbytes:
+        raise LocalfinError(f"ggml wrote {written} bytes of {kind.name} where {out.nbytes} were expected")
+    return out

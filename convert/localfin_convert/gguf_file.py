@@ -1,0 +1,162 @@
+"""The bytes of a GGUF v3 file before its tensors, and the file that appears only when whole.
+
+Layout (ggml/docs/gguf.md): magic, version, tensor count, key count, the keys, one entry a tensor, padding to 32, data;
+every tensor starts at a multiple of 32 from the data's first byte.
+"""
+
+import hashlib
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from gguf import GGMLQuantizationType, GGUFValueType
+
+from localfin_convert.keys import Key
+from localfin_models.errors import InputRefused, IntegrityFailed, NotEnough, NotFound
+
+ALIGNMENT = 32
+_SCALAR = {
+    GGUFValueType.UINT8: "<B", GGUFValueType.INT8: "<b", GGUFValueType.UINT16: "<H", GGUFValueType.INT16: "<h",
+    GGUFValueType.UINT32: "<I", GGUFValueType.INT32: "<i", GGUFValueType.UINT64: "<Q", GGUFValueType.INT64: "<q",
+    GGUFValueType.FLOAT32: "<f", GGUFValueType.FLOAT64: "<d", GGUFValueType.BOOL: "<?",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    name: str
+    shape: tuple[int, ...]
+    """Rows, columns; written in ggml's order, columns first."""
+    kind: GGMLQuantizationType
+    offset: int
+    """From the first byte of the data."""
+
+
+def padded(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def header_bytes(keys: Sequence[Key], entries: Sequence[Entry]) -> bytes:
+    parts = [b"GGUF", struct.pack("<IQQ", 3, len(entries), len(keys))]
+    for key in keys:
+        parts += [_string(key.name), struct.pack("<I", key.type), _value(key)]
+    for entry in entries:
+        dimensions = tuple(reversed(entry.shape))
+        parts.append(_string(entry.name))
+        parts.append(struct.pack(f"<I{len(dimensions)}Q", len(dimensions), *dimensions))
+        parts.append(struct.pack("<IQ", entry.kind, entry.offset))
+    header = b"".join(parts)
+    return header.ljust(padded(len(header)), b"\0")
+
+
+def _value(key: Key) -> bytes:
+    if key.type is not GGUFValueType.ARRAY:
+        return _scalar(key.type, key.value)
+    values: Any = key.value
+    assert key.element is not None
+    head = struct.pack("<IQ", key.element, len(values))
+    if key.element is GGUFValueType.STRING:
+        return head + b"".join(_string(value) for value in values)
+    return head + struct.pack(f"<{len(values)}{_SCALAR[key.element][1]}", *values)
+
+
+def _scalar(kind: GGUFValueType, value: Any) -> bytes:
+    return _string(value) if kind is GGUFValueType.STRING else struct.pack(_SCALAR[kind], value)
+
+
+def _string(text: str | bytes) -> bytes:
+    raw = text if isinstance(text, bytes) else text.encode("utf-8")
+    return struct.pack("<Q", len(raw)) + raw
+
+
+def part_path(out: Path) -> Path:
+    """Where the file grows, in the same folder, so that the rename is atomic."""
+    return out.with_name(out.name + ".part")
+
+
+def refuse_existing(out: Path, *, force: bool) -> None:
+    if not out.parent.is_dir():
+        raise NotFound(f"no such folder for the output: {out.parent}")
+    if out.is_dir():
+        raise InputRefused(f"{out} is a folder; give a file name, such as {out / 'model.gguf'}")
+    if out.exists() and not force:
+        raise InputRefused(f"{out} exists; --force replaces it")
+
+
+def refuse_small_disk(out: Path, needed: int) -> None:
+    stat = os.statvfs(out.parent) if hasattr(os, "statvfs") else None
+    if stat is None:
+        return
+    stale = part_path(out)
+    free = stat.f_bavail * stat.f_frsize + (stale.stat().st_blocks * 512 if stale.is_file() else 0)
+    if free < needed:
+        raise NotEnough(f"{out.parent} has {_mb(free)} free; {_mb(needed)} are needed")
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
+
+
+@contextmanager
+def whole_file(out: Path, size: int) -> Iterator[BinaryIO]:
+    """An open file of `size` bytes that takes the name `out` when the block ends well, and vanishes when it does not."""
+    part = part_path(out)
+    try:
+        with part.open("w+b") as file:
+            file.truncate(size)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(out)
+        _sync_folder(out.parent)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        if error.errno == 28:  # ENOSPC
+            raise NotEnough(f"the disk of {out.parent} became full; {_mb(size)} are needed") from None
+        raise InputRefused(f"{out} cannot be written: {error.strerror}") from None
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What was written where."""
+
+    offset: int
+    n_bytes: int
+    crc32: int
+
+
+def hash_back(file: BinaryIO, spans: Sequence[Span]) -> str:
+    """SHA-256 of the whole file, read back from the disk, every written span's checksum compared on the way.
+
+    Raises IntegrityFailed where the disk gives back other bytes than were written.
+    """
+    os.fsync(file.fileno())
+    if hasattr(os, "posix_fadvise"):  # drop the cached pages, so that the disk itself answers
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    whole = hashlib.sha256()
+    file.seek(0)
+    for span in sorted(spans, key=lambda span: span.offset):
+        whole.update(file.read(span.offset - file.tell()))  # alignment
+        data = file.read(span.n_bytes)
+        if zlib.crc32(data) != span.crc32:
+            raise IntegrityFailed(f"the disk returned other bytes than were written at offset {span.offset}; check it")
+        whole.update(data)
+    whole.update(file.read())
+    return whole.hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,115 @@
+"""One block of rows on its way: read, merge, reorder, quantize. Peak memory is a few times `BLOCK_ELEMENTS` a thread."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from gguf import GGMLQuantizationType as Type
+from numpy.typing import NDArray
+
+from localfin_convert import ggml
+from localfin_convert.architectures.family import permute_rows
+from localfin_convert.chain import chain_product
+from localfin_convert.numbers import bf16_bits, read_rows, round_to, to_f32
+from localfin_convert.plan import PlannedTensor
+from localfin_convert.safetensors_file import StoredTensor
+from localfin_models.errors import InputRefused
+
+BLOCK_ELEMENTS = 1 << 19
+_PRODUCT_ELEMENTS = 1 << 15  # float64 temporaries of the chain product stay in the L2 cache
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows `first` to `first + count` of one tensor."""
+
+    tensor: PlannedTensor
+    first: int
+    count: int
+
+    @property
+    def offset(self) -> int:
+        """In the output file."""
+        return self.tensor.offset + self.first * (self.tensor.n_bytes // self.tensor.rows)
+
+    @property
+    def read_bytes(self) -> int:
+        source = self.tensor.source
+        return source.n_bytes * self.count // self.tensor.rows if isinstance(source, StoredTensor) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    block: Block
+    data: NDArray[np.uint8]
+    changed: int
+    """Weights the adapters changed, after rounding to the base's dtype."""
+
+
+def blocks(tensor: PlannedTensor) -> Iterator[Block]:
+    """Whole heads where rows are reordered, so that the reordering stays within a block."""
+    unit = tensor.rows // tensor.heads if tensor.heads else 1
+    step = max(1, BLOCK_ELEMENTS // (tensor.columns * unit)) * unit
+    for first in range(0, tensor.rows, step):
+        yield Block(tensor, first, min(step, tensor.rows - first))
+
+
+def convert_block(block: Block, file: BinaryIO | None) -> Converted:
+    """Raises InputRefused for NaN or Inf, read or made. `file` is open on the source's shard; None for computed tensors."""
+    tensor, changed = block.tensor, 0
+    if isinstance(tensor.source, StoredTensor):
+        assert file is not None
+        rows = to_f32(_read(file, tensor, block))
+        _refuse_infinite(rows, tensor.source.name)
+        for delta in tensor.deltas:
+            b = delta.b[block.first : block.first + block.count]
+            before, rows = rows, _merged(rows, b, delta.a, np.float32(delta.scale), tensor.source.dtype)
+            changed += int(np.count_nonzero(before != rows))
+    else:
+        rows = tensor.source[block.first : block.first + block.count].reshape(block.count, tensor.columns)
+    if tensor.heads:
+        unit = tensor.rows // tensor.heads
+        rows = permute_rows(rows, block.count // unit)
+    data = _encode(rows, tensor)
+    return Converted(block, data, changed)
+
+
+def _read(file: BinaryIO, tensor: PlannedTensor, block: Block) -> NDArray[np.generic]:
+    assert isinstance(tensor.source, StoredTensor)
+    return read_rows(file, tensor.source, block.first, block.count).reshape(block.count, tensor.columns)
+
+
+def _merged(
+    rows: NDArray[np.float32], b: NDArray[np.float32], a: NDArray[np.float32], scale: np.float32, dtype: str
+) -> NDArray[np.float32]:
+    """round(W + (B @ A) * scale) in the weight's own dtype: peft's default merge."""
+    merged = np.empty_like(rows)
+    step = max(1, _PRODUCT_ELEMENTS // rows.shape[1])
+    for first in range(0, len(rows), step):
+        part = slice(first, first + step)
+        with np.errstate(over="ignore"):
+            merged[part] = round_to(dtype, rows[part] + chain_product(b[part], a) * scale)
+    return merged
+
+
+def _encode(rows: NDArray[np.float32], tensor: PlannedTensor) -> NDArray[np.uint8]:
+    intermediate, final = tensor.choice.intermediate, tensor.choice.final
+    values = round_to(intermediate.name, rows)
+    _refuse_infinite(values, tensor.name)
+    if final is Type.F32:
+        return np.ascontiguousarray(values).view(np.uint8)
+    if final is Type.BF16:
+        return bf16_bits(values).view(np.uint8)
+    if final is Type.F16:
+        with np.errstate(over="ignore"):
+            halves = values.astype(np.float16)
+        if not np.isfinite(halves).all():
+            raise InputRefused(f"tensor {tensor.name} holds values beyond float16; choose -q bf16 or f32")
+        return halves.view(np.uint8)
+    return ggml.quantize(final, values)
+
+
+def _refuse_infinite(rows: NDArray[np.float32], name: str) -> None:
+    if not np.isfinite(rows).all():
+        raise InputRefused(f"tensor {name} holds NaN or Inf (or grew beyond its 16-bit type in the merge)")

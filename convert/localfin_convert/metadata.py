@@ -1,0 +1,51 @@
+"""The `general.*` keys: what the model is called and how it wants to be sampled, from the base's own files."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import gguf
+from gguf import GGUFValueType as Type
+
+from localfin_convert import quantization
+from localfin_convert.checkpoint import read_json
+from localfin_convert.keys import Key
+
+_SAMPLING = (
+    ("top_k", "top_k", Type.INT32),
+    ("top_p", "top_p", Type.FLOAT32),
+    ("min_p", "min_p", Type.FLOAT32),
+    ("temp", "temperature", Type.FLOAT32),
+    ("penalty_repeat", "repetition_penalty", Type.FLOAT32),
+)
+
+
+def general_keys(folder: Path, arch: str, name: str, parameters: int) -> list[Key]:
+    """In llama.cpp's order: architecture, type, sampling defaults, name, size."""
+    return [
+        Key("general.architecture", arch, Type.STRING, None),
+        Key("general.type", "model", Type.STRING, None),
+        *_sampling(folder),
+        Key("general.name", name, Type.STRING, None),
+        Key("general.size_label", gguf.size_label(parameters, parameters, 0, 0), Type.STRING, None),
+    ]
+
+
+def version_key() -> Key:
+    return Key("general.quantization_version", gguf.GGML_QUANT_VERSION, Type.UINT32, None)
+
+
+def file_type_key(quantized_as: str) -> Key:
+    return Key("general.file_type", int(quantization.file_type(quantized_as)), Type.UINT32, None)
+
+
+def _sampling(folder: Path) -> list[Key]:
+    path = folder / "generation_config.json"
+    stored: dict[str, Any] = read_json(path) if path.is_file() else {}
+    keys = list[Key]()
+    for name, source, kind in _SAMPLING:
+        value = stored.get(source)
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            number = int(value) if kind is Type.INT32 else float(value)
+            keys.append(Key(f"general.sampling.{name}", number, kind, None))
+    return keys

@@ -1,0 +1,43 @@
+"""Rows of stored tensors as numbers, and the roundings of the merge. bfloat16 is held as uint16 bits: numpy has no such type."""
+
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from localfin_convert.positional import read_at
+from localfin_convert.safetensors_file import DTYPE_BYTES, StoredTensor
+
+FLOATS = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
+
+
+def read_rows(file: BinaryIO, tensor: StoredTensor, first: int, count: int) -> NDArray[Any]:
+    """`count` rows of a 1-D (one row) or 2-D float tensor as (count, columns); BF16 as uint16 bits."""
+    columns = tensor.shape[-1]
+    row_bytes = columns * DTYPE_BYTES[tensor.dtype]
+    raw = read_at(file, count * row_bytes, tensor.offset + first * row_bytes)
+    return np.frombuffer(raw, FLOATS[tensor.dtype]).reshape(count, columns)
+
+
+def to_f32(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """Exact for every stored float type."""
+    if rows.dtype == np.uint16:
+        return (rows.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return rows.astype(np.float32)
+
+
+def round_to(dtype: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`values` rounded to nearest even in `dtype` (F32, F16, BF16) and widened again. Finite input; may overflow to Inf."""
+    if dtype == "F32":
+        return values
+    if dtype == "F16":
+        with np.errstate(over="ignore"):  # the caller refuses what became infinite, with the tensor's name
+            return values.astype(np.float16).astype(np.float32)
+    return (bf16_bits(values).astype(np.uint32) << np.uint32(16)).view(np.float32)
+
+
+def bf16_bits(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Round to nearest even on the bits, as torch and ggml do; finite input."""
+    bits = np.ascontiguousarray(values).view(np.uint32)
+    rounded = (bits + (np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1)))) >> np.uint32(16)
+    return rounded.astype(np.uint16)

@@ -1,0 +1,113 @@
+"""base + adapters -> GGUF in one pass: plan, then read, merge, quantize and write block by block, then read back."""
+
+import os
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from localfin_convert.gguf_file import Span, hash_back, refuse_existing, refuse_small_disk, whole_file
+from localfin_convert.merge import Block, Converted, blocks, convert_block
+from localfin_convert.plan import Plan, make_plan
+from localfin_convert.positional import write_at
+from localfin_convert.safetensors_file import StoredTensor
+from localfin_models.errors import InputRefused
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Progress = Callable[[int, int], None]
+"""Called with bytes of the base done and in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was made."""
+
+    out: Path
+    quantization: str
+    parameters: int
+    n_bytes: int
+    sha256: str
+    changed: int
+    """Weights the adapters changed, after rounding; 0 without adapters."""
+    seconds: float
+
+
+def convert(
+    base: Path,
+    adapters: Sequence[Path],
+    out: Path,
+    quantization: str = "q4_k_m",
+    *,
+    prompt_format: str | None = None,
+    force: bool = False,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Merge `adapters` into `base`, convert to GGUF and quantize; `out` appears only when whole.
+
+    Raises NotFound, InputRefused, NotEnough or IntegrityFailed; nothing is left behind then.
+    """
+    started = time.monotonic()
+    refuse_existing(out, force=force)
+    plan = make_plan(base, adapters, quantization, prompt_format, name=out.stem)
+    refuse_small_disk(out, plan.total_bytes)
+    with whole_file(out, plan.total_bytes) as file:
+        spans, changed = write_tensors(plan, file, threads or available_cores(), progress)
+        if plan.adapters and not changed:
+            raise InputRefused("the adapter changes no weight after rounding: it has no effect on this base")
+        sha256 = hash_back(file, spans)
+    seconds = time.monotonic() - started
+    return Report(out, quantization, plan.parameters, plan.total_bytes, sha256, changed, seconds)
+
+
+def write_tensors(plan: Plan, file: BinaryIO, threads: int, progress: Progress | None) -> tuple[list[Span], int]:
+    """Writes header and tensors; returns what was written where, and how many weights the adapters changed."""
+    write_at(file, plan.header, 0)
+    spans, changed, done, total = [Span(0, len(plan.header), zlib.crc32(plan.header))], 0, 0, plan.read_bytes
+    with ExitStack() as stack, ThreadPoolExecutor(threads, "convert") as pool:
+        paths = sorted({t.source.path for t in plan.tensors if isinstance(t.source, StoredTensor)})
+        shards = {path: stack.enter_context(path.open("rb")) for path in paths}
+
+        def work(block: Block) -> tuple[Span, Converted]:
+            source = block.tensor.source
+            converted = convert_block(block, shards[source.path] if isinstance(source, StoredTensor) else None)
+            data = memoryview(converted.data).cast("B")
+            write_at(file, data, block.offset)
+            return Span(block.offset, len(data), zlib.crc32(data)), converted
+
+        todo = (block for tensor in plan.tensors for block in blocks(tensor))
+        for span, converted in _windowed(pool, work, todo, 2 * threads):
+            spans.append(span)
+            changed += converted.changed
+            done += converted.block.read_bytes
+            if progress is not None:
+                progress(done, total)
+    return spans, changed
+
+
+def _windowed(
+    pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item], window: int
+) -> Iterator[Result]:
+    """Results in order, at most `window` under way: what bounds the memory."""
+    pending: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(work, item))
+            if len(pending) >= window:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def available_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

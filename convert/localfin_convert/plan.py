@@ -1,0 +1,191 @@
+"""Everything that is decided before a tensor is read: each output tensor, its source, its changes, its type, its bytes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from gguf import GGMLQuantizationType as Type
+from gguf import GGUFValueType
+from numpy.typing import NDArray
+
+from localfin_convert import ggml, quantization
+from localfin_convert.adapter import Adapter, LowRank, open_adapter
+from localfin_convert.architectures import Family, family_of
+from localfin_convert.checkpoint import Checkpoint, open_checkpoint
+from localfin_convert.gguf_file import ALIGNMENT, Entry, header_bytes, padded
+from localfin_convert.keys import Key
+from localfin_convert.metadata import file_type_key, general_keys, version_key
+from localfin_convert.numbers import FLOATS
+from localfin_convert.prompt_format import resolve_prompt_format
+from localfin_convert.quantization import Choice
+from localfin_convert.safetensors_file import StoredTensor
+from localfin_convert.vocabulary import vocabulary_keys
+from localfin_models.errors import InputRefused
+
+HEAD = "lm_head.weight"
+CHAT_TEMPLATE = "tokenizer.chat_template"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTensor:
+    name: str
+    shape: tuple[int, ...]
+    """Rows, columns; columns alone for a vector (the reverse of ggml's order)."""
+    source: StoredTensor | NDArray[np.float32]
+    """A stored tensor, or one computed at planning time."""
+    deltas: tuple[LowRank, ...]
+    heads: int
+    """Attention heads whose rows are reordered; 0 for none."""
+    choice: Choice
+    offset: int
+    """From the start of the output file."""
+    n_bytes: int
+
+    @property
+    def columns(self) -> int:
+        return self.shape[-1]
+
+    @property
+    def rows(self) -> int:
+        return prod(self.shape[:-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    checkpoint: Checkpoint
+    adapters: tuple[Adapter, ...]
+    quantization: str
+    header: bytes
+    tensors: tuple[PlannedTensor, ...]
+    """In file order."""
+    total_bytes: int
+
+    @property
+    def parameters(self) -> int:
+        return sum(prod(tensor.shape) for tensor in self.tensors)
+
+    @property
+    def read_bytes(self) -> int:
+        return sum(t.source.n_bytes for t in self.tensors if isinstance(t.source, StoredTensor))
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    name: str
+    source: StoredTensor | NDArray[np.float32]
+    deltas: tuple[LowRank, ...]
+    heads: int
+
+
+def make_plan(
+    base: Path, adapters: Sequence[Path], quantized_as: str, prompt_format: str | None, *, name: str
+) -> Plan:
+    """Reads configurations, headers and adapters, no base tensor. Raises NotFound or InputRefused."""
+    checkpoint = open_checkpoint(base)
+    family = family_of(checkpoint.config)
+    opened = tuple(open_adapter(folder, checkpoint.tensors) for folder in adapters)
+    drafts = _drafts(checkpoint, family, opened)
+    if quantization.is_quantized(quantized_as):
+        drafts.sort(key=lambda draft: quantization.sort_key(draft.name))
+    elements = sum(prod(draft.source.shape) for draft in drafts)
+    template = resolve_prompt_format(prompt_format, base, adapters)
+    vocabulary = _with_template(vocabulary_keys(base, checkpoint.config, family.name), template)
+    keys = [*general_keys(base, family.name, name, elements), *_model_keys(family, quantized_as, vocabulary)]
+    choices = _choices(drafts, family, quantized_as, checkpoint)
+    header, tensors, total = _lay_out(keys, drafts, choices)
+    return Plan(checkpoint, opened, quantized_as, header, tensors, total)
+
+
+def _drafts(checkpoint: Checkpoint, family: Family, adapters: Sequence[Adapter]) -> list[_Draft]:
+    missing = next((name for name in family.required() if name not in checkpoint.tensors), None)
+    if missing is not None:
+        raise InputRefused(f"{checkpoint.folder.name} lacks the tensor {missing!r}; a shard may be missing")
+    # transformers drops a duplicated head of a tied model when it saves a merge; so do we, and only then.
+    tied = bool(checkpoint.config.get("tie_word_embeddings")) and bool(adapters)
+    drafts = [_Draft(name, values, (), 0) for name, values in family.extra_tensors().items()]
+    for name, stored in checkpoint.tensors.items():
+        target = family.tensor(name)
+        if target is None:
+            continue
+        deltas = tuple(adapter.deltas[name] for adapter in adapters if name in adapter.deltas)
+        if tied and name == HEAD:
+            if deltas:
+                raise InputRefused("the adapter changes lm_head, which this model shares with its embeddings")
+            continue
+        _check(stored, target.heads, family)
+        drafts.append(_Draft(target.name, stored, deltas, target.heads))
+    return drafts
+
+
+def _check(stored: StoredTensor, heads: int, family: Family) -> None:
+    if stored.dtype not in FLOATS:
+        raise InputRefused(f"tensor {stored.name} is {stored.dtype}; BF16, F16 or F32 were expected")
+    if len(stored.shape) not in (1, 2) or prod(stored.shape) == 0:
+        raise InputRefused(f"tensor {stored.name} has the shape {list(stored.shape)}; a vector or matrix was expected")
+    if heads and stored.shape[0] != heads * family.head_dim:
+        raise InputRefused(
+            f"tensor {stored.name} has {stored.shape[0]} rows where config.json says {heads} heads of {family.head_dim}"
+        )
+    if stored.name in ("model.embed_tokens.weight", HEAD) and stored.shape != (family.vocab_size, family.hidden):
+        raise InputRefused(
+            f"tensor {stored.name} is {list(stored.shape)} where config.json says {[family.vocab_size, family.hidden]}"
+        )
+
+
+def _model_keys(family: Family, quantized_as: str, vocabulary: list[Key]) -> list[Key]:
+    version, file_type = version_key(), file_type_key(quantized_as)
+    hyper = family.hyperparameters()
+    if quantization.is_quantized(quantized_as):  # llama.cpp's quantizer takes both out and appends them
+        return [*hyper, *family.family_keys(), *vocabulary, version, file_type]
+    return [*hyper, file_type, *family.family_keys(), version, *vocabulary]
+
+
+def _with_template(vocabulary: list[Key], template: str | None) -> list[Key]:
+    if template is None:
+        return vocabulary
+    key = Key(CHAT_TEMPLATE, template, GGUFValueType.STRING, None)
+    if all(found.name != CHAT_TEMPLATE for found in vocabulary):
+        return [*vocabulary, key]
+    return [key if found.name == CHAT_TEMPLATE else found for found in vocabulary]
+
+
+def _choices(
+    drafts: list[_Draft], family: Family, quantized_as: str, checkpoint: Checkpoint
+) -> dict[str, Choice]:
+    matrices = (tensor.dtype for tensor in checkpoint.tensors.values() if len(tensor.shape) > 1)
+    auto = quantization.intermediate_type(matrices)
+    context = quantization.Context(family.layers, family.layers == 80 and family.heads != family.kv_heads)
+    shapes = [quantization.Shape(draft.name, tuple(draft.source.shape)) for draft in drafts]
+    return quantization.choose(shapes, quantized_as, auto, context)
+
+
+def _lay_out(
+    keys: list[Key], drafts: list[_Draft], choices: Mapping[str, Choice]
+) -> tuple[bytes, tuple[PlannedTensor, ...], int]:
+    entries, sizes, position = list[Entry](), list[int](), 0
+    for draft in drafts:
+        shape, kind = tuple(draft.source.shape), choices[draft.name].final
+        size = ggml.row_bytes(kind, shape[-1]) * prod(shape[:-1])
+        entries.append(Entry(draft.name, shape, kind, position))
+        sizes.append(size)
+        position += padded(size)
+    header = header_bytes(keys, entries)
+    tensors = tuple(
+        PlannedTensor(
+            draft.name, entry.shape, draft.source, draft.deltas, draft.heads, choices[draft.name],
+            len(header) + entry.offset, size,
+        )
+        for draft, entry, size in zip(drafts, entries, sizes, strict=True)
+    )  # fmt: skip
+    assert len(header) % ALIGNMENT == 0
+    return header, tensors, len(header) + position
+
+
+def types_summary(plan: Plan) -> dict[Type, int]:
+    """Bytes by type, largest first."""
+    totals: dict[Type, int] = {}
+    for tensor in plan.tensors:
+        totals[tensor.choice.final] = totals.get(tensor.choice.final, 0) + tensor.n_bytes
+    return dict(sorted(totals.items(), key=lambda item: -item[1]))

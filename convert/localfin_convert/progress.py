@@ -1,0 +1,58 @@
+"""How far a conversion is, on stderr: a bar with rate and time left on a terminal, plain lines in a pipe."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self, TextIO
+
+from localfin_models.language import _
+
+_BAR = 24
+_TERMINAL_EVERY = 0.1  # seconds
+_PIPE_EVERY = 0.1  # of the whole
+
+
+class ProgressBar:
+    """Call it with bytes done and in all."""
+
+    def __init__(self, label: str, stream: TextIO | None = None) -> None:
+        self.label, self.stream = label, stream or sys.stderr
+        self.terminal = self.stream.isatty()
+        self.started = time.monotonic()
+        self.last_shown = 0.0
+        self.last_share = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now, share = time.monotonic(), done / total if total else 1.0
+        whole = done >= total
+        if self.terminal and (whole or now - self.last_shown >= _TERMINAL_EVERY):
+            self.last_shown = now
+            filled = round(share * _BAR)
+            bar = "█" * filled + "░" * (_BAR - filled)
+            self.stream.write(f"\r{self.label} {bar} {self._figures(done, total, share)}\x1b[K")
+            self.stream.flush()
+        elif not self.terminal and (whole or share - self.last_share >= _PIPE_EVERY):
+            self.last_share = share
+            self.stream.write(f"{self.label} {self._figures(done, total, share)}\n")
+            self.stream.flush()
+
+    def _figures(self, done: int, total: int, share: float) -> str:
+        elapsed = max(time.monotonic() - self.started, 1e-6)
+        left = elapsed / share - elapsed if share else 0.0
+        rate = done / elapsed / 1e6
+        return _("{percent:3.0f} %  {done:,.0f}/{total:,.0f} MB  {rate:,.0f} MB/s  {left} left").format(
+            percent=share * 100, done=done / 1e6, total=total / 1e6, rate=rate, left=_clock(left)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self.terminal:
+            self.stream.write("\n" if kind is None else "\r\x1b[K")
+            self.stream.flush()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

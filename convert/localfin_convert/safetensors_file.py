@@ -1,0 +1,96 @@
+"""The header of one safetensors file: names, dtypes, shapes and byte spans, checked before anything trusts them.
+
+Layout (https://github.com/huggingface/safetensors): u64 little-endian header length, that many bytes of JSON
+{"name": {"dtype", "shape", "data_offsets": [begin, end]}, "__metadata__": {...}}, then the data; offsets count from the
+data's first byte. Reads no tensor.
+"""
+
+import json
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from localfin_models.errors import InputRefused
+
+MAX_HEADER = 100 * 1024 * 1024  # the limit of the safetensors library itself
+DTYPE_BYTES = {
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1,
+    "F8_E4M3": 1, "F8_E5M2": 1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    name: str
+    dtype: str
+    """As safetensors spells it: BF16, F16, F32 …"""
+    shape: tuple[int, ...]
+    path: Path
+    offset: int
+    """First byte, from the start of the file."""
+    n_bytes: int
+
+
+def read_header(path: Path) -> dict[str, StoredTensor]:
+    """Tensors of `path` sorted by name. Raises InputRefused for anything a well-formed file cannot contain."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        prefix = file.read(8)
+        length = int.from_bytes(prefix, "little")
+        if len(prefix) < 8 or length > MAX_HEADER or 8 + length > size:
+            raise InputRefused(f"{path.name}: not a whole safetensors file ({size} bytes); copy it again")
+        raw = file.read(length)
+    header = _parse(path, raw)
+    start = 8 + length
+    tensors = [_entry(path, name, entry, start, size) for name, entry in header.items() if name != "__metadata__"]
+    _refuse_overlap(path, tensors)
+    return {tensor.name: tensor for tensor in sorted(tensors, key=lambda tensor: tensor.name)}
+
+
+def _parse(path: Path, raw: bytes) -> dict[str, Any]:
+    def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise InputRefused(f"{path.name}: the header names a key twice")
+        return found
+
+    try:
+        header = json.loads(raw.decode("utf-8"), object_pairs_hook=no_duplicates)
+    except (ValueError, RecursionError) as error:
+        raise InputRefused(f"{path.name}: the safetensors header is not JSON ({type(error).__name__})") from None
+    if not isinstance(header, dict):
+        raise InputRefused(f"{path.name}: the safetensors header is not a JSON object")
+    return header
+
+
+def _entry(path: Path, name: str, entry: object, start: int, size: int) -> StoredTensor:
+    if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
+        raise InputRefused(f"{path.name}: tensor {name[:80]!r} lacks dtype, shape or data_offsets")
+    dtype, shape, span = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
+        raise InputRefused(f"{path.name}: tensor {name[:80]!r} has the unknown dtype {str(dtype)[:40]!r}")
+    if not (_naturals(shape) and _naturals(span) and len(span) == 2):
+        raise InputRefused(f"{path.name}: tensor {name[:80]!r} has a malformed shape or span")
+    begin, end = span
+    if not begin <= end <= size - start:
+        raise InputRefused(f"{path.name}: tensor {name[:80]!r} ends after the file does; the file is cut short")
+    if prod(shape) * DTYPE_BYTES[dtype] != end - begin:
+        raise InputRefused(f"{path.name}: tensor {name[:80]!r}: shape {shape} of {dtype} does not fill its span")
+    return StoredTensor(name, dtype, tuple(shape), path, start + begin, end - begin)
+
+
+def _naturals(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) <= 8
+        and all(type(item) is int and 0 <= item < 2**63 for item in value)  # bool is an int too, hence `type`
+    )
+
+
+def _refuse_overlap(path: Path, tensors: list[StoredTensor]) -> None:
+    end = 0
+    for tensor in sorted(tensors, key=lambda tensor: (tensor.offset, tensor.n_bytes)):
+        if tensor.offset < end:
+            raise InputRefused(f"{path.name}: tensor {tensor.name[:80]!r} overlaps another")
+        end = tensor.offset + tensor.n_bytes
