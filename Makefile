@@ -1,0 +1,28 @@
+# What people run. `check` and `test` are what CI runs.
+.PHONY: check test long bench starter goldens catalogues
+
+check:
+	ruff check .
+	ruff format --check .
+	mypy
+	pyright
+	lint-imports
+
+test:
+	pytest
+
+long:
+	pytest -m long
+
+bench:
+	python benchmarks/convert.py
+	python benchmarks/decode.py
+
+starter:
+	python models/recipes/make.py
+
+goldens:
+	python tests/golden/make.py
+
+catalogues:
+	python models/localfin_models/locale/compile.py
