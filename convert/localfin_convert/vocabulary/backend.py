@@ -1,0 +1,153 @@
+"""tokenizer.json as a `tokenizers.Tokenizer` with the special tokens that transformers' AutoTokenizer would add to it.
+
+What transformers does around the file and what matters to the vocabulary (read in transformers 5.23 and 4.57):
+tokens of `added_tokens_decoder` that the file does not have in that form are added in the order of their ids, then
+the named special tokens (`bos_token` ...), then the extra ones, unless they are added tokens already.
+"""
+
+from typing import Any
+
+from tokenizers import AddedToken, Tokenizer
+
+from localfin_convert.vocabulary.files import MAX_ADDED_TOKENS, TokenizerFiles, damaged
+from localfin_convert.vocabulary.special import token_content
+from localfin_models.errors import InputRefused
+from localfin_models.language import _
+
+NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+CLASS_TOKENS = {
+    "LlamaTokenizer": {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"},
+    "Qwen2Tokenizer": {
+        "unk_token": "<|endoftext|>",
+        "eos_token": "<|endoftext|>",
+        "pad_token": "<|endoftext|>",
+    },
+}
+"""Tokens a tokenizer class names by itself where tokenizer_config.json does not."""
+_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
+
+
+def load_backend(files: TokenizerFiles) -> Tokenizer:
+    """Raises InputRefused if the file's structure, ids or merges are wrong."""
+    file = files.name("tokenizer.json")
+    vocabulary = check_model(files)
+    tokenizer = _parse(files)
+    for token in files.added_tokens:
+        if tokenizer.token_to_id(token["content"]) != token["id"]:
+            raise damaged(file, _("added token {token} cannot have the id {id}").format(
+                token=ascii(token["content"]), id=token["id"]))  # fmt: skip
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    tokenizer.add_tokens(_missing_tokens(files, tokenizer))
+    if tokenizer.get_vocab_size(with_added_tokens=False) != len(vocabulary):
+        raise damaged(file, "model.vocab")
+    return tokenizer
+
+
+def check_model(files: TokenizerFiles) -> dict[str, int]:
+    """The BPE vocabulary of tokenizer.json, every id of which is a number of 0 or more and stands once."""
+    file = files.name("tokenizer.json")
+    model: object = (files.tokenizer or {}).get("model")
+    if not isinstance(model, dict):
+        raise damaged(file, _("it has no model"))
+    if model.get("type", "BPE") != "BPE":
+        raise InputRefused(_("{file} has a {kind} vocabulary; known: BPE").format(file=file, kind=ascii(model["type"])))
+    vocabulary: object = model.get("vocab")
+    if not isinstance(vocabulary, dict) or not vocabulary:
+        raise damaged(file, _("it has no vocabulary"))
+    ids: set[int] = set()
+    for token, token_id in vocabulary.items():
+        if not isinstance(token_id, int) or isinstance(token_id, bool) or token_id < 0:
+            raise damaged(file, _("the id of {token}").format(token=ascii(token)))
+        if token_id in ids:
+            raise damaged(file, _("two tokens have the id {id}").format(id=token_id))
+        ids.add(token_id)
+    return vocabulary
+
+
+def special_tokens(files: TokenizerFiles) -> list[str]:
+    """The texts of the named special tokens, then of the extra ones, each once."""
+    return list(dict.fromkeys([*_named_tokens(files).values(), *_extra_tokens(files)]))
+
+
+def _parse(files: TokenizerFiles) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(files.folder / "tokenizer.json"))
+    except Exception as error:  # noqa: BLE001 - the library raises plain Exception for everything
+        raise damaged(files.name("tokenizer.json"), _one_line(error)) from None
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise damaged(files.name("tokenizer.json"), _one_line(error)) from None
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _missing_tokens(files: TokenizerFiles, tokenizer: Tokenizer) -> list[AddedToken]:
+    present = {repr(token) for token in tokenizer.get_added_tokens_decoder().values()}
+    known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    decoder = _decoder(files)
+    missing = [token for _id, token in sorted(decoder.items()) if repr(token) not in present]
+    known.update(token.content for token in missing)
+    for content in special_tokens(files):
+        if content not in known:
+            known.add(content)
+            missing.append(AddedToken(content, special=True))
+    return missing
+
+
+def _decoder(files: TokenizerFiles) -> dict[int, AddedToken]:
+    """added_tokens_decoder, or where tokenizer_config.json has none, the tokens of added_tokens.json."""
+    decoder = files.added_decoder
+    if decoder is not None:
+        return {token_id: _added_token(entry, files) for token_id, entry in decoder.items()}
+    special = set(special_tokens(files))
+    in_file = {token["id"] for token in files.added_tokens}
+    return {
+        token_id: AddedToken(content, normalized=content not in special, special=content in special)
+        for content, token_id in files.added_ids.items()
+        if token_id not in in_file
+    }
+
+
+def _added_token(entry: dict[str, Any], files: TokenizerFiles) -> AddedToken:
+    flags = {name: entry[name] for name in _FLAGS if name in entry}
+    if not all(isinstance(flag, bool) for flag in flags.values()):
+        raise damaged(files.name("tokenizer_config.json"), "added_tokens_decoder")
+    return AddedToken(entry["content"], **flags)
+
+
+def _named_tokens(files: TokenizerFiles) -> dict[str, str]:
+    settings = _settings(files)
+    name = str(settings.get("tokenizer_class") or "").removesuffix("Fast")
+    defaults = {} if name == "LlamaTokenizer" and _byte_level(files) else CLASS_TOKENS.get(name, {})
+    named: dict[str, str] = {}
+    for key in [*NAMED_TOKENS, *(key for key in settings if key.endswith("_token") and key not in NAMED_TOKENS)]:
+        content = token_content(settings.get(key, defaults.get(key)))
+        if content is not None:
+            named[key] = content
+    return named
+
+
+def _extra_tokens(files: TokenizerFiles) -> list[str]:
+    settings = _settings(files)
+    extra: object = settings.get("extra_special_tokens") or settings.get("additional_special_tokens") or []
+    entries = list(extra.values()) if isinstance(extra, dict) else extra
+    if not isinstance(entries, list) or len(entries) > MAX_ADDED_TOKENS:
+        raise damaged(files.name("tokenizer_config.json"), "additional_special_tokens")
+    return [content for content in map(token_content, entries) if content is not None]
+
+
+def _settings(files: TokenizerFiles) -> dict[str, Any]:
+    """tokenizer_config.json; special_tokens_map.json counts only where it has no added_tokens_decoder."""
+    if files.added_decoder is not None:
+        return files.config or {}
+    return {**(files.config or {}), **(files.special_map or {})}
+
+
+def _byte_level(files: TokenizerFiles) -> bool:
+    parts = [(files.tokenizer or {}).get(part) for part in ("pre_tokenizer", "decoder")]
+    steps = [step for part in parts if isinstance(part, dict) for step in (part, *(part.get("pretokenizers") or []))]
+    return any(isinstance(step, dict) and step.get("type") == "ByteLevel" for step in steps)
