@@ -56,11 +56,83 @@ _LLAMA3_ROPE = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 8192,
 }
+_YARN = {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
+_MIXED_RANKS = {"layers.1.self_attn.q_proj": 5, "v_proj": 3, "model.layers.2.self_attn.o_proj": 24}
+_MIXED_ALPHAS = {"v_proj": 7, "layers.0.self_attn.k_proj": 1}
 
 CASES = (
     # The plain main job: Llama 2's vocabulary in full, eight layers, so that q4_k_m's mixture shows whole.
     Case(
         "llama2-lora", "llama", "llama-spm", 32_000, 256, 8, 4, 2, 512,
         adapter=Adapter(),
+    ),
+    # Every linear layer, rsLoRA, shards, a layer count with other borders of the mixture, no grouped heads.
+    Case(
+        "llama2-rslora-sharded", "llama", "llama-spm", 4_000, 256, 10, 8, 8, 768, shards=3,
+        adapter=Adapter(LINEAR, r=8, alpha=12, rslora=True),
+        quantizations=("q4_k_m", "bf16"),
+    ),
+    # A 16-bit float source; ranks and alphas that differ by layer, in a bf16 adapter.
+    Case(
+        "llama2-f16-patterns", "llama", "llama-spm", 4_000, 256, 4, 4, 2, 512, dtype="f16",
+        adapter=Adapter(r=8, alpha=16, dtype="bf16", rslora=True, rank_pattern=_MIXED_RANKS,
+                        alpha_pattern=_MIXED_ALPHAS),
+        quantizations=("q4_k_m", "f16", "f32"),
+    ),
+    # A 32-bit source into every type; `auto` makes f16 of it before quantizing.
+    Case(
+        "llama2-f32", "llama", "llama-spm", 4_000, 256, 4, 4, 4, 512, dtype="f32",
+        adapter=Adapter(r=6, alpha=9, rank_pattern=_MIXED_RANKS, alpha_pattern=_MIXED_ALPHAS),
+        quantizations=("q4_k_m", "q8_0", "f16", "bf16", "f32"),
+    ),
+    # Widths that are no multiples of 256, and one that is no multiple of 32: the fallback types.
+    Case(
+        "llama2-odd-widths", "llama", "llama-spm", 4_000, 320, 6, 5, 1, 900,
+        adapter=Adapter(LINEAR, r=16, alpha=16),
+        quantizations=("q4_k_m", "q8_0", "f16"),
+    ),
+    # No adapter; a tied head; linear rope scaling as older configurations spell it.
+    Case(
+        "llama2-tied-no-adapter", "llama", "llama-spm", 4_000, 256, 5, 4, 4, 512, tied=True,
+        config={"rope_scaling": {"type": "linear", "factor": 2.0}},
+        quantizations=("q4_k_m", "q8_0", "bf16", "f32"),
+    ),
+    Case(
+        "llama3-lora", "llama", "llama-bpe", 128_256, 64, 2, 4, 2, 256,
+        config={"rope_theta": 500_000.0}, adapter=Adapter(),
+    ),
+    # Llama 3.1's rope frequencies, several end tokens, tied head as in 3.2.
+    Case(
+        "llama31-rope", "llama", "llama-bpe", 128_256, 64, 2, 4, 1, 192, tied=True, shards=2,
+        config={"rope_theta": 500_000.0, "rope_scaling": _LLAMA3_ROPE, "head_dim": 32,
+                "max_position_embeddings": 131_072, "eos_token_id": [128_001, 128_008, 128_009]},
+        adapter=Adapter(LINEAR, r=4, alpha=8, dtype="bf16"),
+        quantizations=("q8_0", "q4_k_m"),
+    ),
+    # Mistral: heads narrower than hidden / heads, added tokens, padding, rope as newer configurations spell it.
+    Case(
+        "mistral-added-tokens", "mistral", "llama-spm", 4_032, 256, 4, 4, 2, 512, padding=26,
+        added_tokens=("[INST]", "[/INST]", "<|tool|>", "▁won", "원화", "<unused0>"),
+        config={"head_dim": 32, "sliding_window": None,
+                "rope_parameters": {"rope_type": "default", "rope_theta": 1_000_000.0}},
+        adapter=Adapter(LINEAR, r=4, alpha=8),
+        quantizations=("q4_k_m", "f16"),
+    ),
+    Case(
+        "qwen2-tied", "qwen2", "qwen2", 151_936, 64, 2, 4, 2, 160, tied=True,
+        config={"rope_theta": 1_000_000.0, "sliding_window": 32_768, "use_sliding_window": False},
+        adapter=Adapter(LINEAR),
+    ),
+    Case(
+        "qwen25-untied", "qwen2", "qwen2", 152_064, 64, 2, 2, 1, 128, dtype="f16",
+        config={"rope_theta": 1_000_000.0},
+        quantizations=("q8_0",),
+    ),
+    # K-quants beside biases, which a byte-level vocabulary would make slow; yarn rope scaling.
+    Case(
+        "qwen2-spm-biases", "qwen2", "llama-spm", 4_000, 256, 4, 4, 2, 512,
+        config={"rope_scaling": _YARN},
+        adapter=Adapter(ATTENTION, r=8, alpha=16),
+        quantizations=("q4_k_m", "f32"),
     ),
 )  # fmt: skip

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import vocabularies
-from cases import Adapter, Case, Dtype
+from tests.golden import vocabularies
+from tests.golden.cases import Adapter, Case, Dtype
 
 Tensors = dict[str, np.ndarray[Any, Any]]
 _NAMES = {"bf16": "BF16", "f16": "F16", "f32": "F32"}
@@ -178,7 +178,7 @@ def _adapter_config(adapter: Adapter) -> dict[str, Any]:
 
 def _config(case: Case) -> dict[str, Any]:
     bos, eos = {"llama-spm": (1, 2), "llama-bpe": (128_000, 128_009), "qwen2": (151_643, 151_645)}[case.vocabulary]
-    return {
+    config: dict[str, Any] = {
         "architectures": [_ARCHITECTURES[case.architecture]],
         "model_type": case.architecture,
         "vocab_size": case.vocab_size,
@@ -196,6 +196,10 @@ def _config(case: Case) -> dict[str, Any]:
         "eos_token_id": eos,
         "torch_dtype": _TORCH[case.dtype],
     } | dict(case.config)
+    if "rope_parameters" in config:  # as transformers 5 writes it
+        del config["rope_theta"]
+        config["dtype"] = config.pop("torch_dtype")
+    return config
 
 
 def _write_vocabulary(case: Case, base: Path) -> None:

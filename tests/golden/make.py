@@ -1,6 +1,6 @@
 """Makes the goldens with the usual three tools: peft's merge, llama.cpp's converter, llama.cpp's quantizer.
 
-    python tests/golden/make.py LLAMA_CPP_DIR [CASE ...] [--work DIR]
+    python -m tests.golden.make LLAMA_CPP_DIR [CASE ...] [--work DIR]
 
 `LLAMA_CPP_DIR` is `vendor/llama.cpp` of the unpacked source distribution of the pinned llama-cpp-python. Not run by
 the tests: they only compare with what this wrote into `goldens/`. Needs `.[dev]`.
@@ -9,7 +9,6 @@ the tests: they only compare with what this wrote into `goldens/`. Needs `.[dev]
 import argparse
 import ctypes
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
@@ -21,10 +20,10 @@ from typing import Any
 
 import llama_cpp
 import torch
-from cases import CASES, Case
-from checkpoints import build
 from peft import PeftModel
-from record import dump, record
+from tests.golden.cases import CASES, Case
+from tests.golden.checkpoints import build
+from tests.golden.record import dump, record
 from transformers import AutoModelForCausalLM
 
 GOLDENS = Path(__file__).parent / "goldens"
@@ -38,7 +37,7 @@ def main() -> None:
     parser.add_argument("llama_cpp", type=Path)
     parser.add_argument("cases", nargs="*", help="names of cases; all without")
     parser.add_argument("--work", type=Path, help="keep the checkpoints and GGUF files there")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     GOLDENS.mkdir(exist_ok=True)
     for case in CASES:
         if not arguments.cases or case.name in arguments.cases:
