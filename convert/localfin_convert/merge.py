@@ -67,7 +67,7 @@ def convert_block(block: Block, file: BinaryIO | None) -> Converted:
             before, rows = rows, _merged(rows, b, delta.a, np.float32(delta.scale), tensor.source.dtype)
             changed += int(np.count_nonzero(before != rows))
     else:
-        rows = tensor.source[block.first : block.first + block.count].reshape(block.count, tensor.columns)
+        rows = tensor.source.reshape(tensor.rows, tensor.columns)[block.first : block.first + block.count]
     if tensor.heads:
         unit = tensor.rows // tensor.heads
         rows = permute_rows(rows, block.count // unit)
