@@ -46,7 +46,7 @@ def vocabulary_keys(
     Raises InputRefused, naming the file, for a tokenizer that is missing, damaged, unknown or larger than the model.
     """
     vocab_size = _vocab_size(config, architecture)
-    files = open_tokenizer_files(folder)
+    files = open_tokenizer_files(folder, str(config.get("model_type", architecture)))
     keys = KeyList()
     if architecture in LLAMA_SHAPED:
         _add_llama_keys(keys, files, config, vocab_size, pretokenizers)

@@ -1,8 +1,8 @@
 """tokenizer.json as a `tokenizers.Tokenizer` with the special tokens that transformers' AutoTokenizer would add to it.
 
 What transformers does around the file and what matters to the vocabulary (read in transformers 5.23 and 4.57):
-tokens of `added_tokens_decoder` that the file does not have in that form are added in the order of their ids, then
-the named special tokens (`bos_token` ...), then the extra ones, unless they are added tokens already.
+the tokens of `added_tokens_decoder` are added in the order of their ids, then the named special tokens (`bos_token` ...)
+and the extra ones, unless they are added tokens already. The file's normalizer and pre-tokenizer stay as they are.
 """
 
 from typing import Any
@@ -38,7 +38,7 @@ def load_backend(files: TokenizerFiles) -> Tokenizer:
                 token=ascii(token["content"]), id=token["id"]))  # fmt: skip
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    tokenizer.add_tokens(_missing_tokens(files, tokenizer))
+    tokenizer.add_tokens(_tokens_to_add(files, tokenizer))
     if tokenizer.get_vocab_size(with_added_tokens=False) != len(vocabulary):
         raise damaged(file, "model.vocab")
     return tokenizer
@@ -67,7 +67,7 @@ def check_model(files: TokenizerFiles) -> dict[str, int]:
 
 def special_tokens(files: TokenizerFiles) -> list[str]:
     """The texts of the named special tokens, then of the extra ones, each once."""
-    return list(dict.fromkeys([*_named_tokens(files).values(), *_extra_tokens(files)]))
+    return list(dict.fromkeys(token.content for token in [*_named_tokens(files), *_extra_tokens(files)]))
 
 
 def _parse(files: TokenizerFiles) -> Tokenizer:
@@ -85,59 +85,63 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def _missing_tokens(files: TokenizerFiles, tokenizer: Tokenizer) -> list[AddedToken]:
-    present = {repr(token) for token in tokenizer.get_added_tokens_decoder().values()}
-    known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
-    decoder = _decoder(files)
-    missing = [token for _id, token in sorted(decoder.items()) if repr(token) not in present]
-    known.update(token.content for token in missing)
-    for content in special_tokens(files):
-        if content not in known:
-            known.add(content)
-            missing.append(AddedToken(content, special=True))
-    return missing
+def _tokens_to_add(files: TokenizerFiles, tokenizer: Tokenizer) -> list[AddedToken]:
+    """All tokens that the settings know, ids ascending, then the special tokens that are no added tokens yet.
+
+    To add a token again changes its flags only; a named token always becomes special.
+    """
+    named = _named_tokens(files)
+    names = {token.content for token in named}
+    tokens = [token for _id, token in sorted(_decoder(files).items())]
+    for token in tokens:
+        token.special = token.special or token.content in names
+    known = {token.content for token in [*tokenizer.get_added_tokens_decoder().values(), *tokens]}
+    for token in [*named, *_extra_tokens(files)]:
+        if token.content not in known:
+            known.add(token.content)
+            tokens.append(token)
+    if _tokenizer_class(files) == "Qwen2Tokenizer":
+        tokens += [AddedToken(content, special=True) for content in special_tokens(files)]
+    return tokens
 
 
 def _decoder(files: TokenizerFiles) -> dict[int, AddedToken]:
-    """added_tokens_decoder, or where tokenizer_config.json has none, the tokens of added_tokens.json."""
+    """added_tokens_decoder; where tokenizer_config.json has none, added_tokens.json and then tokenizer.json's own."""
     decoder = files.added_decoder
-    if decoder is not None:
-        return {token_id: _added_token(entry, files) for token_id, entry in decoder.items()}
-    special = set(special_tokens(files))
-    in_file = {token["id"] for token in files.added_tokens}
-    return {
-        token_id: AddedToken(content, normalized=content not in special, special=content in special)
-        for content, token_id in files.added_ids.items()
-        if token_id not in in_file
-    }
+    if decoder is None:
+        special = set(special_tokens(files))
+        legacy = {
+            token_id: {"content": content, "normalized": content not in special, "special": content in special}
+            for content, token_id in files.added_ids.items()
+        }
+        decoder = {**legacy, **{token["id"]: token for token in files.added_tokens}}
+    return {token_id: _added_token(entry, files) for token_id, entry in decoder.items()}
 
 
-def _added_token(entry: dict[str, Any], files: TokenizerFiles) -> AddedToken:
+def _added_token(entry: str | dict[str, Any], files: TokenizerFiles, **fixed: bool) -> AddedToken:
+    if isinstance(entry, str):
+        return AddedToken(entry, special=True)
     flags = {name: entry[name] for name in _FLAGS if name in entry}
     if not all(isinstance(flag, bool) for flag in flags.values()):
-        raise damaged(files.name("tokenizer_config.json"), "added_tokens_decoder")
-    return AddedToken(entry["content"], **flags)
+        raise damaged(files.name("tokenizer_config.json"), entry["content"])
+    return AddedToken(entry["content"], **{**flags, **fixed})
 
 
-def _named_tokens(files: TokenizerFiles) -> dict[str, str]:
+def _named_tokens(files: TokenizerFiles) -> list[AddedToken]:
     settings = _settings(files)
-    name = str(settings.get("tokenizer_class") or "").removesuffix("Fast")
-    defaults = {} if name == "LlamaTokenizer" and _byte_level(files) else CLASS_TOKENS.get(name, {})
-    named: dict[str, str] = {}
-    for key in [*NAMED_TOKENS, *(key for key in settings if key.endswith("_token") and key not in NAMED_TOKENS)]:
-        content = token_content(settings.get(key, defaults.get(key)))
-        if content is not None:
-            named[key] = content
-    return named
+    defaults = CLASS_TOKENS.get(_tokenizer_class(files), {})
+    more = (key for key in settings if key.endswith("_token") and key not in NAMED_TOKENS)
+    entries = [settings.get(key, defaults.get(key)) for key in [*NAMED_TOKENS, *more]]
+    return [_added_token(entry, files, special=True) for entry in entries if token_content(entry) is not None]
 
 
-def _extra_tokens(files: TokenizerFiles) -> list[str]:
+def _extra_tokens(files: TokenizerFiles) -> list[AddedToken]:
     settings = _settings(files)
     extra: object = settings.get("extra_special_tokens") or settings.get("additional_special_tokens") or []
     entries = list(extra.values()) if isinstance(extra, dict) else extra
     if not isinstance(entries, list) or len(entries) > MAX_ADDED_TOKENS:
         raise damaged(files.name("tokenizer_config.json"), "additional_special_tokens")
-    return [content for content in map(token_content, entries) if content is not None]
+    return [_added_token(entry, files) for entry in entries if token_content(entry) is not None]
 
 
 def _settings(files: TokenizerFiles) -> dict[str, Any]:
@@ -145,6 +149,15 @@ def _settings(files: TokenizerFiles) -> dict[str, Any]:
     if files.added_decoder is not None:
         return files.config or {}
     return {**(files.config or {}), **(files.special_map or {})}
+
+
+def _tokenizer_class(files: TokenizerFiles) -> str:
+    """The class of transformers that would add tokens of its own; empty where it is a generic one."""
+    if files.architecture == "mistral":
+        return ""
+    default = "Qwen2Tokenizer" if files.architecture == "qwen2" else ""
+    name = str((files.config or {}).get("tokenizer_class") or default).removesuffix("Fast")
+    return "" if name == "LlamaTokenizer" and _byte_level(files) else name
 
 
 def _byte_level(files: TokenizerFiles) -> bool:

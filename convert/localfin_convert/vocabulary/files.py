@@ -18,6 +18,8 @@ class TokenizerFiles:
     """Each part is None where the folder has no such file."""
 
     folder: Path
+    architecture: str
+    """config.json's model_type: llama, mistral or qwen2."""
     tokenizer: dict[str, Any] | None
     config: dict[str, Any] | None
     """tokenizer_config.json"""
@@ -42,10 +44,11 @@ class TokenizerFiles:
         return None if decoder is None else {int(token_id): token for token_id, token in decoder.items()}
 
 
-def open_tokenizer_files(folder: Path) -> TokenizerFiles:
+def open_tokenizer_files(folder: Path, architecture: str) -> TokenizerFiles:
     """Raises InputRefused where a file is damaged, or where there is no tokenizer at all."""
     files = TokenizerFiles(
         folder,
+        architecture,
         _optional(folder / "tokenizer.json"),
         _optional(folder / "tokenizer_config.json"),
         _optional(folder / "special_tokens_map.json"),
