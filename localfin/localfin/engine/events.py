@@ -91,7 +91,7 @@ Event = Prefill | Text | Finished
 class Engine(Protocol):
     """One model in one place. Calls block; `cancel` may come from any thread."""
 
-    def load(self, path: Path, options: LoadOptions = LoadOptions()) -> ModelInfo:  # noqa: B008 - frozen
+    def load(self, path: Path, options: LoadOptions = LoadOptions()) -> ModelInfo:
         """Raises NotFound, InputRefused (no GGUF we can run), NotEnough, or EngineDied."""
         ...
 
@@ -100,7 +100,7 @@ class Engine(Protocol):
         """The model in use; None before `load` and after a death."""
         ...
 
-    def generate(self, messages: Sequence[Message], sampling: Sampling = Sampling()) -> Iterator[Event]:  # noqa: B008
+    def generate(self, messages: Sequence[Message], sampling: Sampling = Sampling()) -> Iterator[Event]:
         """Prefill and Text events, then exactly one Finished. Raises ContextFull, EngineDied."""
         ...
 

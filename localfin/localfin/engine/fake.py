@@ -62,7 +62,7 @@ class FakeEngine:
     def model(self) -> ModelInfo | None:
         return self._model
 
-    def load(self, path: Path, options: LoadOptions = LoadOptions()) -> ModelInfo:  # noqa: B008 - frozen
+    def load(self, path: Path, options: LoadOptions = LoadOptions()) -> ModelInfo:
         self._model = None
         self.loads.append((path, options))
         time.sleep(self._load_delay_s)
@@ -82,7 +82,7 @@ class FakeEngine:
         )
         return self._model
 
-    def generate(self, messages: Sequence[Message], sampling: Sampling = Sampling()) -> Iterator[Event]:  # noqa: B008
+    def generate(self, messages: Sequence[Message], sampling: Sampling = Sampling()) -> Iterator[Event]:
         if self._model is None:
             raise EngineDied("the engine has no model: load one first")
         self.asked.append((tuple(messages), sampling))

@@ -1,0 +1,120 @@
+"""The command line: which subcommands there are, the seal before any of them runs, and errors as exit codes.
+
+Subcommands stand here as names and one line each; a module is imported only when its command is called, so that
+`localfin --help` costs little more than the interpreter.
+"""
+
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from localfin_models.errors import INTERRUPTED, LocalfinError
+from localfin_models.language import _
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "convert": ("localfin_convert.command:convert", "Merge, convert and quantize: base + adapter to GGUF."),
+    "ask": ("localfin.commands.ask:ask", "Answer one question."),
+    "models": ("localfin.commands.models:models", "List the models on this machine, show one, choose the default."),
+    "doctor": ("localfin.commands.doctor:doctor", "Say what is wrong with this machine, and prove the seal."),
+}
+APP = "localfin.commands.app:app"
+"""What runs without a subcommand."""
+
+NETWORKED: frozenset[str] = frozenset()
+"""Commands that need a network, start without the seal and say so. None of the present ones does."""
+
+
+class _Commands(click.Group):
+    """A group whose commands are imported when they are called, and listed without being imported."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return _imported(COMMANDS[cmd_name][0]) if cmd_name in COMMANDS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section(_("Commands")):
+            formatter.write_dl([(name, _(text)) for name, (_where, text) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, help=_("Show the version and exit."))
+@click.pass_context
+def cli(ctx: click.Context, version: bool) -> None:
+    """An offline financial assistant. Without a command it opens the app."""
+    if version:
+        click.echo(f"localfin {_version()}")
+        ctx.exit()
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(_imported(APP))
+
+
+def main() -> NoReturn:
+    """The program. Exit codes as in `localfin_models.errors`; one line on stderr says what went wrong."""
+    try:
+        if _command_named(sys.argv[1:]) not in NETWORKED:
+            from localfin.seal import seal_program
+
+            seal_program()
+        cli(standalone_mode=False)
+        code = 0
+    except click.exceptions.Exit as exit_:
+        code = exit_.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except LocalfinError as error:
+        code = error.exit_code
+        _tell(str(error), error)
+    except (KeyboardInterrupt, click.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        code = 1
+        _silence_stdout()
+    except Exception as error:  # noqa: BLE001 - the last line of defence says one line instead of a traceback
+        code = 1
+        _tell(f"{type(error).__name__}: {error}", error)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+    sys.exit(code)
+
+
+def _imported(where: str) -> click.Command:
+    module, _colon, attribute = where.partition(":")
+    command = getattr(importlib.import_module(module), attribute)
+    if not isinstance(command, click.Command):
+        raise TypeError(f"{where} is no command")
+    return command
+
+
+def _command_named(arguments: list[str]) -> str | None:
+    return next((a for a in arguments if not a.startswith("-")), None)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("localfin")
+    except PackageNotFoundError:
+        return _("(not installed)")
+
+
+def _tell(message: str, error: BaseException) -> None:
+    line = " ".join(message.split())
+    print(f"localfin: {line}", file=sys.stderr)
+    if os.environ.get("LOCALFIN_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+
+
+def _silence_stdout() -> None:
+    """The reader left: what is still buffered must not raise again while the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -1,0 +1,153 @@
+"""`localfin ask`: one question, one answer on stdout. Everything else goes to stderr."""
+
+import json
+import sys
+from typing import Any, Literal
+
+import click
+
+from localfin.assistant import Answer, AnswerLanguage, Assistant
+from localfin.engine.events import Finished, LoadOptions, ModelInfo, Prefill, Sampling, Text
+from localfin.text import clean_text
+from localfin_models.errors import INTERRUPTED, LocalfinError
+from localfin_models.language import _
+
+_LONGEST_PIPE = 64 << 20
+
+
+def gpu_layers_from(value: str) -> int | Literal["auto"]:
+    """`auto` or a number of layers, as `--gpu-layers` takes it."""
+    if value == "auto":
+        return "auto"
+    if not (value.isascii() and value.isdigit()):
+        raise click.BadParameter(_("{value} is neither auto nor a number of layers").format(value=value))
+    return int(value)
+
+
+@click.command(short_help=_("Answer one question."))
+@click.argument("question", required=False)
+@click.option("-m", "--model", metavar="MODEL", help=_("A model's name or path; the default model if left out."))
+@click.option("-s", "--system", metavar="TEXT", help=_("What the model is told before the question."))
+@click.option(
+    "-t", "--temperature", type=click.FloatRange(0, 5), default=0.0, show_default=True,
+    help=_("0 always takes the likeliest token."),
+)  # fmt: skip
+@click.option("-n", "--max-tokens", type=click.IntRange(min=1), help=_("Stop after so many tokens."))
+@click.option("--seed", type=click.IntRange(0, 0xFFFFFFFF), help=_("Repeat an answer made with a temperature."))
+@click.option("--lang", type=click.Choice(["ko", "en"]), help=_("The answer's language; the question's if left out."))
+@click.option(
+    "--gpu-layers",
+    type=gpu_layers_from,
+    metavar="auto|N",
+    default="auto",
+    show_default=True,
+    help=_("Layers to put on a GPU."),
+)
+@click.option("--n-ctx", type=click.IntRange(min=16), help=_("Context in tokens."))
+@click.option("--threads", type=click.IntRange(1, 512), help=_("Threads to compute with."))
+@click.option("--json", "as_json", is_flag=True, help=_("Print one JSON object instead of the plain answer."))
+def ask(
+    question: str | None, model: str | None, system: str | None, temperature: float, max_tokens: int | None,
+    seed: int | None, lang: AnswerLanguage | None, gpu_layers: int | Literal["auto"], n_ctx: int | None,
+    threads: int | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Answer QUESTION, a text from a pipe, or both: the question first, then the piped text."""
+    asked = _whole_question(question)
+    sampling = Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed)
+    status = Status()
+    status.show(_("loading the model"))
+    with Assistant(model, LoadOptions(n_ctx, threads, gpu_layers)) as assistant:
+        status.clear()
+        finished, text = _stream(assistant, asked, system, lang, sampling, status, quiet=as_json)
+        if as_json:
+            click.echo(
+                json.dumps(report(Answer(text, assistant.model, finished.usage, finished.reason)), ensure_ascii=False)
+            )
+    if finished.reason == "cancelled":
+        raise click.exceptions.Exit(INTERRUPTED)
+
+
+def report(answer: Answer) -> dict[str, Any]:
+    """What `--json` prints."""
+    usage = answer.usage
+    return {
+        "answer": answer.text,
+        "model": _model(answer.model),
+        "usage": {
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "prefill_s": round(usage.prefill_s, 4),
+            "decode_tokens_per_s": round(usage.decode_tokens_per_s, 2),
+            "load_s": round(usage.load_s, 4),
+        },
+        "finish_reason": answer.finish_reason,
+    }
+
+
+class Status:
+    """One line on stderr that a terminal shows while there is nothing else to see; silent where there is none."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._shown = False
+
+    def show(self, text: str) -> None:
+        if self._terminal:
+            sys.stderr.write(f"\r\x1b[2K{text} …")
+            sys.stderr.flush()
+            self._shown = True
+
+    def clear(self) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+            self._shown = False
+
+
+def _stream(
+    assistant: Assistant, question: str, system: str | None, language: AnswerLanguage | None, sampling: Sampling,
+    status: Status, *, quiet: bool,
+) -> tuple[Finished, str]:  # fmt: skip
+    """Print the answer as it comes. Ctrl-C cancels it and keeps what was said; a second one ends the program."""
+    events = assistant.stream(question, system=system, language=language, sampling=sampling)
+    parts: list[str] = []
+    while True:
+        try:
+            for event in events:
+                if isinstance(event, Prefill):
+                    if event.total > 1024:
+                        status.show(
+                            _("reading the question {percent} %").format(percent=100 * event.done // event.total)
+                        )
+                elif isinstance(event, Text):
+                    status.clear()
+                    parts.append(event.text)
+                    if not quiet:
+                        sys.stdout.write(event.text)
+                        sys.stdout.flush()
+                else:
+                    status.clear()
+                    if not quiet:
+                        sys.stdout.write("\n")
+                    return event, "".join(parts)
+            raise LocalfinError(_("the answer ended without an end"))
+        except KeyboardInterrupt:
+            assistant.cancel()
+
+
+def _model(info: ModelInfo) -> dict[str, str]:
+    return {"name": info.name, "path": str(info.path), "sha256": info.sha256, "quantization": info.quantization}
+
+
+def _whole_question(argument: str | None) -> str:
+    piped = ""
+    if not sys.stdin.isatty():
+        data = sys.stdin.buffer.read(_LONGEST_PIPE + 1)
+        if len(data) > _LONGEST_PIPE:
+            raise click.UsageError(_("the piped text is longer than {n} MB").format(n=_LONGEST_PIPE >> 20))
+        piped = data.decode("utf-8-sig", "replace")
+    parts = [clean_text(part).strip() for part in (argument or "", piped)]
+    question = "\n\n".join(part for part in parts if part)
+    if not question:
+        raise click.UsageError(_("ask what? Give a question, or pipe a text in."))
+    return question

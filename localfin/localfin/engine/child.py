@@ -1,0 +1,152 @@
+"""The engine's service inside the sealed worker: frames in, llama.cpp, frames out. Never imported by the parent."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from localfin.engine.binding import Log, load_binding
+from localfin.engine.devices import choose_gpu_layers, gpu_limits
+from localfin.engine.events import Message, Sampling
+from localfin.engine.llama import Llama, Timing
+from localfin.engine.memory import Need, refuse_if_too_large
+from localfin.engine.template import render, stop_texts
+from localfin.seal import WorkerLimits
+from localfin.worker_child import CancelFlag, Emit
+from localfin_models.errors import LocalfinError
+
+FLUSH_S = 1 / 30
+"""Text events come at most this often: a pipe and a screen need no more."""
+
+
+class EngineService:
+    """One model, loaded once; to load another, the parent starts another process."""
+
+    def __init__(self) -> None:
+        self._llama: Llama | None = None
+
+    def prepare(self, options: dict[str, Any], limits: WorkerLimits, cancelled: CancelFlag) -> WorkerLimits:
+        """`options`: path, n_ctx, threads, gpu_layers, and the `Need` the parent computed from the header."""
+        self._cancelled = cancelled
+        self._options = options
+        self._binding = load_binding()
+        self._log = Log(self._binding)
+        need = Need(**options["need"])
+        self._gpu_layers = choose_gpu_layers(self._binding, options["gpu_layers"], need)
+        if self._gpu_layers:
+            return gpu_limits(limits)
+        refuse_if_too_large(need)
+        return limits
+
+    def handle(self, call: str, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
+        if call == "load":
+            return self._load()
+        if call == "generate" and self._llama is not None:
+            return self._generate(self._llama, arguments, emit)
+        raise LocalfinError(f"the engine knows no call {call!r} now")
+
+    def _load(self) -> dict[str, Any]:
+        options = self._options
+        path = Path(options["path"])
+        threads = options["threads"] or available_cores()
+        self._llama = Llama(
+            self._binding, self._log, path, options["n_ctx"], threads, self._gpu_layers, self._cancelled.bytes
+        )
+        return {
+            "n_ctx": self._llama.n_ctx,
+            "gpu_layers": self._gpu_layers,
+            "parameters": self._llama.parameters,
+        }
+
+    def _generate(self, llama: Llama, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
+        messages = [Message(m["role"], m["content"]) for m in arguments["messages"]]
+        prompt = PromptTokens(llama, messages)
+        emit({"rendered": len(prompt.tokens)})
+        timing = Timing()
+        pieces = llama.generate(
+            prompt.tokens,
+            Sampling(**arguments["sampling"]),
+            lambda done, total: emit({"prefill": [done, total]}),
+            timing,
+        )
+        stopped = stream_text(pieces, prompt.stops, emit)
+        decode_s = max(timing.decode_s, 1e-9)
+        return {
+            "reason": "stop" if stopped else timing.reason,
+            "prompt_tokens": timing.prompt_tokens,
+            "completion_tokens": timing.completion_tokens,
+            "prefill_s": timing.prefill_s,
+            "decode_tokens_per_s": timing.completion_tokens / decode_s if timing.completion_tokens else 0.0,
+        }
+
+
+class PromptTokens:
+    """A conversation as the model reads it.
+
+    Text from outside never becomes a control token: where a message spells one, the messages are tokenized apart from
+    the template around them.
+    """
+
+    _BEGIN, _END = "\ufdd0", "\ufdd1"  # noncharacters: no text may hold them
+
+    def __init__(self, llama: Llama, messages: list[Message]) -> None:
+        bos, eos = llama.token_text("bos"), llama.token_text("eos")
+        apart = any(self._spells_control(llama, m.content) for m in messages)
+        if apart:
+            messages = [Message(m.role, self._marked(m.content)) for m in messages]
+        prompt = render(llama.chat_template, messages, bos, eos)
+        self.stops = stop_texts(prompt)
+        # A template that writes the first token itself must not get a second one.
+        add_bos = not (bos and prompt.startswith(bos))
+        if not apart:
+            self.tokens = llama.tokenize(prompt, add_bos=add_bos)
+            return
+        self.tokens = []
+        for index, part in enumerate(prompt.replace(self._END, self._BEGIN).split(self._BEGIN)):
+            self.tokens += llama.tokenize(part, add_bos=add_bos and index == 0, special=index % 2 == 0)
+
+    def _marked(self, text: str) -> str:
+        return self._BEGIN + text.replace(self._BEGIN, "").replace(self._END, "").strip() + self._END
+
+    @staticmethod
+    def _spells_control(llama: Llama, text: str) -> bool:
+        return llama.tokenize(text, add_bos=False, special=True) != llama.tokenize(text, add_bos=False, special=False)
+
+
+def stream_text(pieces: Iterator[str], stops: tuple[str, ...], emit: Emit) -> bool:
+    """Emit Text events, the first at once and then at most one every FLUSH_S; True where one of `stops` ended it."""
+    waiting, last = "", 0.0
+    longest = max((len(s) for s in stops), default=0)
+    for piece in pieces:
+        waiting += piece
+        found = min((at for at in map(waiting.find, stops) if at >= 0), default=-1)
+        if found >= 0:
+            waiting = waiting[:found].rstrip()
+            break
+        now = time.monotonic()
+        if now - last >= FLUSH_S:
+            ready = len(waiting) - _beginning_of(stops, waiting, longest)
+            if ready:
+                emit({"text": waiting[:ready]})
+                waiting, last = waiting[ready:], now
+    else:
+        found = -1
+    if waiting:
+        emit({"text": waiting})
+    return found >= 0
+
+
+def _beginning_of(stops: tuple[str, ...], text: str, longest: int) -> int:
+    """How many characters at the end of `text` may be the beginning of a stop text (line breaks before it included)."""
+    for count in range(min(longest - 1, len(text)), 0, -1):
+        if any(stop.startswith(text[-count:]) for stop in stops):
+            return count + len(text[:-count]) - len(text[:-count].rstrip("\n"))
+    return len(text) - len(text.rstrip("\n")) if stops else 0
+
+
+def available_cores() -> int:
+    """Cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,195 @@
+"""The engine as its users see it: checks a model, starts the sealed child, and turns its frames into events."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from localfin.engine.errors import ContextFull, EngineDied
+from localfin.engine.events import (
+    Event,
+    Finished,
+    FinishReason,
+    LoadOptions,
+    Message,
+    ModelInfo,
+    Prefill,
+    Sampling,
+    Text,
+    Usage,
+)
+from localfin.engine.memory import estimate
+from localfin.seal import WorkerLimits
+from localfin.text import clean_text
+from localfin.worker import SealedWorker, WorkerDied
+from localfin_models.catalog import file_sha256
+from localfin_models.errors import InputRefused
+from localfin_models.gguf_header import GgufHeader, check_gguf
+from localfin_models.language import _
+
+DEFAULT_CONTEXT = 8192
+_RENDER_S = 10.0
+"""A chat template that takes longer is ended together with its process."""
+_CANCEL_S = 5.0
+"""A generation that has not stopped so long after `cancel` is ended together with its process."""
+_MOST_THREADS = 512
+_SERVICE = "localfin.engine.child:EngineService"
+
+
+class LlamaEngine:
+    """An Engine whose model runs in a sealed child process, a new one for every `load`."""
+
+    def __init__(self) -> None:
+        self._worker = SealedWorker(_SERVICE, errors=(ContextFull,))
+        self._model: ModelInfo | None = None
+        self._load_s = 0.0
+        self._watch: threading.Timer | None = None
+
+    @property
+    def model(self) -> ModelInfo | None:
+        return self._model if self._worker.alive else None
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id."""
+        return self._worker.pid
+
+    def load(self, path: Path, options: LoadOptions = LoadOptions()) -> ModelInfo:
+        """See Engine.load. The model before is gone, whether this one loads or not."""
+        started = time.monotonic()
+        self.close()
+        path = path.absolute()
+        header = check_gguf(path)
+        n_ctx = _context_length(header, options)
+        need = estimate(header, n_ctx)
+        limits = WorkerLimits(read=(path.resolve(),), memory_bytes=need.address_space(options.threads or _MOST_THREADS))
+        hashed = _Hash(path)
+        try:
+            self._worker.start(limits, {"path": str(path.resolve()), "n_ctx": n_ctx, "threads": options.threads,
+                                        "gpu_layers": options.gpu_layers, "need": asdict(need)})  # fmt: skip
+            loaded = self._worker.call("load")
+        except WorkerDied as death:
+            self.close()
+            raise EngineDied(_("the engine stopped while loading {path}: {how}").format(path=path, how=death)) from None
+        except BaseException:
+            self.close()
+            raise
+        self._model = ModelInfo(
+            name=clean_text(header.name),
+            path=path,
+            sha256=hashed.result(),
+            quantization=header.quantization,
+            size_bytes=header.file_bytes,
+            parameters=header.parameters,
+            n_ctx_train=header.n_ctx_train,
+            n_ctx=_count(loaded, "n_ctx"),
+            gpu_layers=_count(loaded, "gpu_layers"),
+        )
+        self._load_s = time.monotonic() - started
+        return self._model
+
+    def generate(self, messages: Sequence[Message], sampling: Sampling = Sampling()) -> Iterator[Event]:
+        """See Engine.generate. Texts from outside are cleaned on their way in, the model's on its way out."""
+        if self.model is None:
+            raise EngineDied(_("the engine has no model: load one first"))
+        request = {
+            "messages": [{"role": m.role, "content": clean_text(m.content)} for m in messages],
+            "sampling": asdict(sampling),
+        }
+        return self._events(request)
+
+    def cancel(self) -> None:
+        self._worker.cancel()
+        self._kill_after(_CANCEL_S)
+
+    def close(self) -> None:
+        self._unwatch()
+        self._worker.stop()
+        self._model = None
+
+    def _events(self, request: Mapping[str, Any]) -> Iterator[Event]:
+        load_s, self._load_s = self._load_s, 0.0
+        self._kill_after(_RENDER_S)
+        try:
+            for frame in self._worker.stream("generate", request):
+                if "rendered" in frame:
+                    self._unwatch()
+                elif "prefill" in frame:
+                    done, total = frame["prefill"]
+                    yield Prefill(int(done), int(total))
+                elif "text" in frame:
+                    text = clean_text(str(frame["text"]))
+                    if text:
+                        yield Text(text)
+                elif "done" in frame:
+                    yield _finished(frame["done"], load_s)
+        except WorkerDied as death:
+            self._model = None
+            raise EngineDied(_("the engine stopped: {how}. Load the model again.").format(how=death)) from None
+        finally:
+            self._unwatch()
+
+    def _kill_after(self, seconds: float) -> None:
+        self._unwatch()
+        self._watch = threading.Timer(seconds, self._worker.kill)
+        self._watch.daemon = True
+        self._watch.start()
+
+    def _unwatch(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.cancel()
+
+
+class _Hash:
+    """The file's SHA-256, computed beside the loading, which waits for the same disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._value = ""
+        self._error: OSError | None = None
+        self._thread = threading.Thread(target=self._compute, args=(path,), name="sha256", daemon=True)
+        self._thread.start()
+
+    def result(self) -> str:
+        self._thread.join()
+        if self._error is not None:
+            raise InputRefused(str(self._error))
+        return self._value
+
+    def _compute(self, path: Path) -> None:
+        try:
+            self._value = file_sha256(path)
+        except OSError as error:
+            self._error = error
+
+
+def _context_length(header: GgufHeader, options: LoadOptions) -> int:
+    trained = header.n_ctx_train or DEFAULT_CONTEXT
+    if options.n_ctx is None:
+        return min(trained, DEFAULT_CONTEXT)
+    if not 1 <= options.n_ctx <= trained:
+        raise InputRefused(
+            _("a context of {n_ctx} tokens is not possible: {name} was trained with {trained}").format(
+                n_ctx=options.n_ctx, name=header.name, trained=trained
+            )
+        )
+    return options.n_ctx
+
+
+def _finished(done: Mapping[str, Any], load_s: float) -> Finished:
+    reasons: dict[str, FinishReason] = {"stop": "stop", "length": "length", "cancelled": "cancelled"}
+    usage = Usage(
+        prompt_tokens=_count(done, "prompt_tokens"),
+        completion_tokens=_count(done, "completion_tokens"),
+        prefill_s=float(done.get("prefill_s", 0.0)),
+        decode_tokens_per_s=float(done.get("decode_tokens_per_s", 0.0)),
+        load_s=load_s,
+    )
+    return Finished(reasons.get(str(done.get("reason")), "stop"), usage)
+
+
+def _count(frame: Mapping[str, Any], name: str) -> int:
+    value = frame.get(name, 0)
+    return value if isinstance(value, int) else 0

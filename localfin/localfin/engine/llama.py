@@ -1,0 +1,240 @@
+"""One GGUF in llama.cpp: tokenize, prefill, decode. Runs in the sealed child; knows nothing of chats or messages."""
+
+import codecs
+import ctypes
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from localfin.engine.binding import Log, abort_callback
+from localfin.engine.errors import ContextFull
+from localfin.engine.events import FinishReason, Sampling
+from localfin_models.errors import InputRefused, LocalfinError, NotEnough
+from localfin_models.language import _
+
+BATCH = 512
+"""Tokens in one prefill step: how often progress is told."""
+_TOP_K = 40  # llama.cpp's own default; it spares the later samplers a sort of the whole vocabulary
+_PENALTY_WINDOW = 64
+_RANDOM_SEED = 0xFFFFFFFF  # LLAMA_DEFAULT_SEED: drawn from the machine's randomness
+_ABORTED = 2
+
+
+@dataclass(slots=True)
+class Timing:
+    """Filled while one answer is made; seconds."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+    reason: FinishReason = "stop"
+
+
+class Llama:
+    """A loaded model with one context and one sequence. `cancelled` is the C string that stops it when non-empty."""
+
+    def __init__(
+        self, binding: Any, log: Log, path: Path, n_ctx: int, threads: int, gpu_layers: int, cancelled: Any
+    ) -> None:
+        self._b = binding
+        self._cancelled = cancelled
+        self._abort = abort_callback(binding)
+        self._cached: list[int] = []
+        """The tokens whose keys and values the context holds, in order."""
+        log.clear()
+        self._model = self._load_model(path, gpu_layers, log)
+        self._context = self._make_context(n_ctx, threads, log)
+        self._vocab = binding.llama_model_get_vocab(self._model)
+        self._memory = binding.llama_get_memory(self._context)
+        self._strip_first = binding.llama_vocab_type(self._vocab) == binding.LLAMA_VOCAB_TYPE_SPM
+        self.n_ctx = int(binding.llama_n_ctx(self._context))
+
+    @property
+    def chat_template(self) -> str | None:
+        template = self._b.llama_model_chat_template(self._model, None)
+        return template.decode("utf-8", "replace") if template else None
+
+    @property
+    def parameters(self) -> int:
+        return int(self._b.llama_model_n_params(self._model))
+
+    def token_text(self, which: str) -> str:
+        """The spelling of the `bos` or `eos` token; empty where the vocabulary has none."""
+        token = getattr(self._b, f"llama_vocab_{which}")(self._vocab)
+        if token < 0:
+            return ""
+        return (self._b.llama_vocab_get_text(self._vocab, token) or b"").decode("utf-8", "replace")
+
+    def tokenize(self, text: str, *, add_bos: bool, special: bool = True) -> list[int]:
+        """Token ids. `add_bos` adds one where the model wants it; `special` reads control tokens spelled in `text`."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 8
+        tokens = (self._b.llama_token * room)()
+        count = self._b.llama_tokenize(self._vocab, data, len(data), tokens, room, add_bos, special)
+        if count < 0:
+            raise LocalfinError(_("the text could not be split into tokens"))
+        return list(tokens[:count])
+
+    def generate(
+        self,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        progress: Callable[[int, int], None],
+        timing: Timing,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> Iterator[str]:
+        """The answer to `prompt` in pieces of whole characters; `timing` is complete when it ends.
+
+        Raises ContextFull before anything is computed if the prompt leaves no room for an answer.
+        """
+        if len(prompt) >= self.n_ctx:
+            reason = _("the prompt has {tokens} tokens, the context holds {n_ctx}: shorten it, or enlarge --n-ctx")
+            raise ContextFull(reason.format(tokens=len(prompt), n_ctx=self.n_ctx))
+        timing.prompt_tokens = len(prompt)
+        started = clock()
+        complete = self._prefill(prompt, progress)
+        timing.prefill_s = clock() - started
+        if not complete:
+            timing.reason = "cancelled"
+            return
+        chain = self._make_chain(sampling)
+        started = clock()
+        try:
+            yield from self._decode(chain, sampling.max_tokens, timing)
+        finally:
+            timing.decode_s = clock() - started
+            self._b.llama_sampler_free(chain)
+
+    def close(self) -> None:
+        self._b.llama_free(self._context)
+        self._b.llama_model_free(self._model)
+
+    def _prefill(self, prompt: Sequence[int], progress: Callable[[int, int], None]) -> bool:
+        """Compute what the context does not hold yet, at least the last token. False if it was cancelled."""
+        done = self._reuse(prompt)
+        total = len(prompt)
+        progress(done, total)
+        tokens = (self._b.llama_token * total)(*prompt)
+        while done < total:
+            count = min(BATCH, total - done)
+            start = ctypes.cast(ctypes.byref(tokens, done * ctypes.sizeof(self._b.llama_token)), self._b.llama_token_p)
+            if not self._compute(self._b.llama_batch_get_one(start, count)):
+                return False
+            self._cached.extend(prompt[done : done + count])
+            done += count
+            progress(done, total)
+        return True
+
+    def _reuse(self, prompt: Sequence[int]) -> int:
+        """Keep the longest common beginning of what was computed before and `prompt`; returns its length."""
+        same = 0
+        for old, new in zip(self._cached, prompt[:-1], strict=False):
+            if old != new:
+                break
+            same += 1
+        # Some memories (recurrent, sliding window) cannot go back to a position: then start over.
+        if not self._b.llama_memory_seq_rm(self._memory, 0, same, -1):
+            self._b.llama_memory_clear(self._memory, True)
+            same = 0
+        del self._cached[same:]
+        return same
+
+    def _compute(self, batch: Any) -> bool:
+        """True when done, False when cancelled."""
+        if self._cancelled[0] != b"\x00":
+            return False
+        answer = self._b.llama_decode(self._context, batch)
+        if answer == 0:
+            return True
+        # What an aborted or failed step left half done is taken out again.
+        if not self._b.llama_memory_seq_rm(self._memory, 0, len(self._cached), -1):
+            self._b.llama_memory_clear(self._memory, True)
+            self._cached.clear()
+        if answer == _ABORTED:
+            return False
+        raise LocalfinError(_("llama.cpp could not compute this step (code {code})").format(code=answer))
+
+    def _decode(self, chain: Any, max_tokens: int | None, timing: Timing) -> Iterator[str]:
+        b, vocab, context = self._b, self._vocab, self._context
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        token = (b.llama_token * 1)()
+        batch = b.llama_batch_get_one(token, 1)
+        buffer = ctypes.create_string_buffer(256)
+        limit = self.n_ctx if max_tokens is None else max_tokens
+        while timing.completion_tokens < limit:
+            token[0] = b.llama_sampler_sample(chain, context, -1)
+            if b.llama_vocab_is_eog(vocab, token[0]):
+                timing.reason = "stop"
+                return
+            strip = 1 if self._strip_first and timing.completion_tokens == 0 else 0
+            timing.completion_tokens += 1
+            text = decoder.decode(self._piece(token[0], buffer, strip))
+            if text:
+                yield text
+            if len(self._cached) >= self.n_ctx:
+                break
+            if timing.completion_tokens < limit:
+                if not self._compute(batch):
+                    timing.reason = "cancelled"
+                    return
+                self._cached.append(token[0])
+        # Bytes of an unfinished character stay in the decoder: whole characters only.
+        timing.reason = "length"
+
+    def _piece(self, token: int, buffer: Any, strip: int) -> bytes:
+        size = self._b.llama_token_to_piece(self._vocab, token, buffer, len(buffer), strip, False)
+        if size < 0:
+            buffer = ctypes.create_string_buffer(-size)
+            size = self._b.llama_token_to_piece(self._vocab, token, buffer, len(buffer), strip, False)
+        return bytes(buffer[: max(size, 0)])
+
+    def _make_chain(self, sampling: Sampling) -> Any:
+        b = self._b
+        chain = b.llama_sampler_chain_init(b.llama_sampler_chain_default_params())
+        steps: list[Any] = []
+        if sampling.repeat_penalty != 1.0:
+            size = b.llama_vocab_n_tokens(self._vocab)
+            steps.append(b.llama_sampler_init_penalties(size, _PENALTY_WINDOW, sampling.repeat_penalty, 0.0, 0.0))
+        if sampling.temperature <= 0:
+            steps.append(b.llama_sampler_init_greedy())
+        else:
+            steps.append(b.llama_sampler_init_top_k(_TOP_K))
+            steps.append(b.llama_sampler_init_top_p(sampling.top_p, 1))
+            steps.append(b.llama_sampler_init_min_p(sampling.min_p, 1))
+            steps.append(b.llama_sampler_init_temp(sampling.temperature))
+            seed = _RANDOM_SEED if sampling.seed is None else sampling.seed & 0xFFFFFFFF
+            steps.append(b.llama_sampler_init_dist(seed))
+        for step in steps:
+            b.llama_sampler_chain_add(chain, step)
+        return chain
+
+    def _load_model(self, path: Path, gpu_layers: int, log: Log) -> Any:
+        params = self._b.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers
+        model = self._b.llama_model_load_from_file(str(path).encode(), params)
+        if not model:
+            reason = log.last_error() or _("no reason given")
+            raise InputRefused(_("llama.cpp cannot load {path}: {reason}").format(path=path, reason=reason))
+        if not self._b.llama_model_has_decoder(model) or self._b.llama_model_has_encoder(model):
+            raise InputRefused(_("{path} is no model that writes text").format(path=path))
+        return model
+
+    def _make_context(self, n_ctx: int, threads: int, log: Log) -> Any:
+        params = self._b.llama_context_default_params()
+        params.n_ctx = n_ctx
+        params.n_batch = params.n_ubatch = min(BATCH, n_ctx)
+        params.n_threads = params.n_threads_batch = threads
+        params.abort_callback = self._abort
+        params.abort_callback_data = ctypes.cast(self._cancelled, ctypes.c_void_p)
+        context = self._b.llama_init_from_model(self._model, params)
+        if not context:
+            reason = log.last_error() or _("no reason given")
+            raise NotEnough(
+                _("no memory for a context of {n_ctx} tokens ({reason}); load with a smaller --n-ctx").format(
+                    n_ctx=n_ctx, reason=reason
+                )
+            )
+        return context

@@ -1,0 +1,131 @@
+"""A worker process's side: keep the pipes private, prepare the service, seal, serve. Run as a module by `worker`.
+
+Whatever a library prints goes to stderr: file descriptor 1 is moved away before anything else is imported.
+"""
+
+import os
+import sys
+
+if __name__ == "__main__":
+    _ANSWERS = os.dup(1)
+    os.dup2(2, 1)
+    _REQUESTS = os.dup(0)
+    _NULL = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(_NULL, 0)
+    os.close(_NULL)
+
+import ctypes
+import importlib
+import json
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from localfin.seal import WorkerLimits, seal_worker
+from localfin_models.errors import LocalfinError
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+class CancelFlag:
+    """A byte that native code can look at too: a C string, empty until the call is cancelled."""
+
+    def __init__(self) -> None:
+        self.bytes = ctypes.create_string_buffer(2)
+
+    def set(self) -> None:
+        self.bytes[0] = b"\x01"
+
+    def clear(self) -> None:
+        self.bytes[0] = b"\x00"
+
+    def __bool__(self) -> bool:
+        return self.bytes[0] != b"\x00"
+
+
+class Service(Protocol):
+    """What a worker does."""
+
+    def prepare(self, options: dict[str, Any], limits: WorkerLimits, cancelled: CancelFlag) -> WorkerLimits:
+        """Import and start what needs an open machine, before any untrusted byte; returns the limits to be sealed in.
+
+        It starts no thread: Landlock binds only this one and those it starts later.
+        """
+        ...
+
+    def handle(self, call: str, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
+        """Do one call, sealed. LocalfinErrors reach the caller; anything else ends the process."""
+        ...
+
+
+def main(service_name: str, request_fd: int, answer_fd: int) -> None:
+    """Serve until the requests end, which they do when the parent does."""
+    # No PR_SET_PDEATHSIG: it fires when the parent's *thread* that started us ends, and apps load models in threads.
+    requests, answers = os.fdopen(request_fd, "rb"), os.fdopen(answer_fd, "wb")
+    module, _colon, attribute = service_name.partition(":")
+    service: Service = getattr(importlib.import_module(module), attribute)()
+    cancelled = CancelFlag()
+    opening = json.loads(requests.readline() or b"null")
+    if opening is None:
+        return
+    try:
+        limits = service.prepare(opening["options"], _limits(opening["limits"]), cancelled)
+        status = seal_worker(limits)
+    except LocalfinError as error:
+        _send(answers, {"error": type(error).__name__, "message": str(error)})
+        return
+    _send(answers, {"ready": asdict(status)})
+    work: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    reader = threading.Thread(target=_read_requests, args=(requests, work, cancelled), daemon=True)
+    reader.start()
+    while True:
+        _serve(service, work.get(), answers)
+
+
+def _serve(service: Service, request: dict[str, Any], answers: IO[bytes]) -> None:
+    number = request["id"]
+
+    def emit(event: dict[str, Any]) -> None:
+        _send(answers, {"id": number, "event": event})
+
+    try:
+        done = service.handle(request["call"], request["arguments"], emit)
+        _send(answers, {"id": number, "done": done})
+    except LocalfinError as error:
+        _send(answers, {"id": number, "error": type(error).__name__, "message": str(error)})
+    except MemoryError:
+        _send(answers, {"id": number, "error": "NotEnough", "message": "out of memory"})
+
+
+def _read_requests(requests: IO[bytes], work: "queue.SimpleQueue[dict[str, Any]]", cancelled: CancelFlag) -> None:
+    """Runs beside the work, so that a cancellation arrives during it and the parent's end ends it."""
+    newest = 0
+    for line in requests:
+        frame = json.loads(line)
+        if "cancel" not in frame:
+            newest = frame["id"]
+            cancelled.clear()
+            work.put(frame)
+        elif frame["id"] == newest:
+            cancelled.set()
+    os._exit(0)
+
+
+def _send(answers: IO[bytes], frame: dict[str, Any]) -> None:
+    try:
+        answers.write(json.dumps(frame, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+        answers.flush()
+    except BrokenPipeError:
+        os._exit(0)  # nobody is left to answer
+
+
+def _limits(frame: dict[str, Any]) -> WorkerLimits:
+    paths = {name: tuple(Path(p) for p in frame[name]) for name in ("read", "write")}
+    return WorkerLimits(paths["read"], paths["write"], frame["memory_bytes"], frame["file_bytes"])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], _REQUESTS, _ANSWERS)

@@ -1,0 +1,140 @@
+"""The models on this machine: the starter, those in the home's `models` folder, and any path. Reads no tensor."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from localfin_models.errors import InputRefused, NotFound
+from localfin_models.home import home
+from localfin_models.language import _
+
+STARTER = Path(__file__).with_name("starter.gguf")
+STARTER_NAME = "starter"
+
+Origin = Literal["starter", "home", "path"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model that can be named."""
+
+    name: str
+    path: Path
+    origin: Origin
+    size_bytes: int
+    default: bool
+
+
+def models_folder() -> Path:
+    return home() / "models"
+
+
+def find_model(named: str | Path | None = None) -> Path:
+    """The file for a name or path; the default for None. Raises NotFound, saying which models there are.
+
+    A name is the file's without `.gguf`. Something that exists as a path is taken as one before it is as a name.
+    """
+    if named is None:
+        return default_model()
+    path = Path(named).expanduser()
+    if path.exists() and (path.suffix == ".gguf" or path.parent != Path()):
+        return path
+    by_name = {entry.name: entry.path for entry in list_models()}
+    found = by_name.get(str(named).removesuffix(".gguf"))
+    if found is not None:
+        return found
+    if path.exists():
+        return path
+    known = ", ".join(by_name) or _("none")
+    raise NotFound(_("there is no model {name}; these are here: {known}").format(name=named, known=known))
+
+
+def default_model() -> Path:
+    """What `use_model` chose, else the starter. Raises NotFound where neither is there."""
+    chosen = _read_choice()
+    if chosen is not None:
+        if not chosen.is_file():
+            raise NotFound(
+                _("the default model {path} is gone; choose another: localfin models use NAME").format(path=chosen)
+            )
+        return chosen
+    if not STARTER.is_file():
+        raise NotFound(_("no model is here yet; name one with -m PATH, or choose one: localfin models use PATH"))
+    return STARTER
+
+
+def use_model(named: str | Path | None) -> Path:
+    """Make a model the default, from now on; None goes back to the starter. Returns its path."""
+    choice = _choice_file()
+    if named is None or str(named) == STARTER_NAME:
+        choice.unlink(missing_ok=True)
+        return default_model()
+    path = find_model(named).absolute()
+    _write_whole(choice, json.dumps({"default": str(path)}, ensure_ascii=False, indent=1) + "\n")
+    return path
+
+
+def list_models() -> list[Entry]:
+    """The starter first, then the models folder by name, then the chosen default where it lies elsewhere."""
+    chosen = _read_choice()
+    found: list[tuple[str, Path, Origin]] = []
+    if STARTER.is_file():
+        found.append((STARTER_NAME, STARTER, "starter"))
+    if models_folder().is_dir():
+        found += [(p.stem, p, "home") for p in sorted(models_folder().glob("*.gguf")) if p.is_file()]
+    if chosen is not None and chosen.is_file() and chosen not in (path for _name, path, _origin in found):
+        found.append((chosen.stem, chosen, "path"))
+    default = chosen or STARTER
+    return [Entry(name, path, origin, path.stat().st_size, path == default) for name, path, origin in found]
+
+
+def file_sha256(path: Path) -> str:
+    """The file's SHA-256 in hex. Computed once for a path, size and time of change: 0.6 GB a second otherwise."""
+    path = path.resolve()
+    state = path.stat()
+    key, stamp = str(path), [state.st_size, state.st_mtime_ns, state.st_ino]
+    cache = home() / "cache" / "sha256.json"
+    known = _read_json(cache)
+    entry = known.get(key)
+    if isinstance(entry, dict) and entry.get("stamp") == stamp and isinstance(entry.get("sha256"), str):
+        return str(entry["sha256"])
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    known[key] = {"stamp": stamp, "sha256": digest}
+    try:
+        _write_whole(cache, json.dumps(known, ensure_ascii=False, indent=1) + "\n")
+    except OSError:
+        return digest  # a home that cannot be written costs time only
+    return digest
+
+
+def _choice_file() -> Path:
+    return home() / "models.json"
+
+
+def _read_choice() -> Path | None:
+    value = _read_json(_choice_file()).get("default")
+    return Path(value) if isinstance(value, str) and value else None
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        if path == _choice_file():
+            raise InputRefused(_("{path} is damaged; remove it and choose a model again").format(path=path)) from None
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write beside and rename, so that a reader never sees half."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    beside.write_text(text, "utf-8")
+    beside.replace(path)
