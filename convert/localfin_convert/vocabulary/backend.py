@@ -1,8 +1,8 @@
 """tokenizer.json as a `tokenizers.Tokenizer` with the special tokens that transformers' AutoTokenizer would add to it.
 
 What transformers does around the file and what matters to the vocabulary (read in transformers 5.23 and 4.57):
-the tokens of `added_tokens_decoder` are added in the order of their ids, then the named special tokens (`bos_token` ...)
-and the extra ones, unless they are added tokens already. The file's normalizer and pre-tokenizer stay as they are.
+the tokens of `added_tokens_decoder` are added in the order of their ids, then the named special tokens (bos_token and
+so on) and the extra ones, unless they are added tokens already. The file's normalizer and pre-tokenizer stay.
 """
 
 from typing import Any
@@ -118,7 +118,8 @@ def _decoder(files: TokenizerFiles) -> dict[int, AddedToken]:
     return {token_id: _added_token(entry, files) for token_id, entry in decoder.items()}
 
 
-def _added_token(entry: str | dict[str, Any], files: TokenizerFiles, **fixed: bool) -> AddedToken:
+def _added_token(entry: Any, files: TokenizerFiles, **fixed: bool) -> AddedToken:
+    """`entry` is a text, or an object with `content` and flags."""
     if isinstance(entry, str):
         return AddedToken(entry, special=True)
     flags = {name: entry[name] for name in _FLAGS if name in entry}

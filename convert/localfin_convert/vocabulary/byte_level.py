@@ -9,7 +9,8 @@ from tokenizers import AddedToken, Tokenizer
 from localfin_convert.vocabulary.backend import load_backend
 from localfin_convert.vocabulary.files import TokenizerFiles, damaged
 from localfin_convert.vocabulary.pieces import Pieces, looks_special, padding, plain_spaces
-from localfin_convert.vocabulary.pretokenizers import fingerprint
+from localfin_convert.vocabulary.pretokenizers import PROBE, fingerprint
+from localfin_convert.vocabulary.special import token_content
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
@@ -57,8 +58,9 @@ def _token(token_id: int, text: str | None, added: AddedToken | None, tokenizer:
 
 
 def _pretokenizer(files: TokenizerFiles, tokenizer: Tokenizer, pretokenizers: Mapping[str, str]) -> str:
-    digest = fingerprint(tokenizer)
-    name = pretokenizers.get(digest)
+    ids = tokenizer.encode(PROBE).ids
+    digest = fingerprint(ids)
+    name = pretokenizers.get(digest) or pretokenizers.get(fingerprint(_as_llama_tokenizer(files, tokenizer, ids)))
     if name is None:
         raise InputRefused(
             _("{file}: unknown pre-tokenizer, fingerprint {digest}; llama.cpp could not split texts as it does").format(
@@ -66,6 +68,25 @@ def _pretokenizer(files: TokenizerFiles, tokenizer: Tokenizer, pretokenizers: Ma
             )
         )
     return name
+
+
+def _as_llama_tokenizer(files: TokenizerFiles, tokenizer: Tokenizer, ids: list[int]) -> list[int]:
+    """The probe's ids as transformers 4 gives them for this class, whose settings replace the file's post-processor.
+
+    Models such as deepseek-llm have their known fingerprint from there.
+    """
+    settings = files.config or {}
+    if settings.get("tokenizer_class") not in ("LlamaTokenizer", "LlamaTokenizerFast"):
+        return ids
+    ends = [("bos", settings.get("add_bos_token", True)), ("eos", settings.get("add_eos_token", False))]
+    start, stop = ([_token_id(tokenizer, settings.get(f"{kind}_token"))] if added else [] for kind, added in ends)
+    plain = tokenizer.encode(PROBE, add_special_tokens=False).ids
+    return [token_id for token_id in [*start, *plain, *stop] if token_id is not None]
+
+
+def _token_id(tokenizer: Tokenizer, entry: object) -> int | None:
+    content = token_content(entry)
+    return None if content is None else tokenizer.token_to_id(content)
 
 
 def _merges(files: TokenizerFiles) -> list[str]:

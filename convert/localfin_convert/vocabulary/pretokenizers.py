@@ -6,8 +6,6 @@ llama-cpp-python 0.3.36 (`conversion/base.py`, `get_vocab_base_pre`); vocabulari
 
 import hashlib
 
-from tokenizers import Tokenizer
-
 PROBE = (
     "\n \n\n \n\n\n \t \t\t \t\n  \n   \n    \n     \n"
     "🚀 (normal) 😶\u200d🌫\ufe0f (multiple emojis concatenated) ✅ 🦙🦙 "
@@ -19,12 +17,8 @@ PROBE = (
 )
 
 
-def fingerprint(tokenizer: Tokenizer) -> str:
-    """64 hexadecimal digits, with the special tokens that the tokenizer puts around a text."""
-    return fingerprint_of_ids(tokenizer.encode(PROBE).ids)
-
-
-def fingerprint_of_ids(ids: list[int]) -> str:
+def fingerprint(ids: list[int]) -> str:
+    """64 hexadecimal digits. `ids` are PROBE's, with the special tokens that the tokenizer puts around a text."""
     return hashlib.sha256(str(ids).encode("ascii")).hexdigest()
 
 
