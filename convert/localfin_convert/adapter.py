@@ -71,7 +71,9 @@ def open_adapter(folder: Path, base: Mapping[str, StoredTensor]) -> Adapter:
     path = folder / WEIGHTS
     if not path.is_file():
         pickled = (folder / "adapter_model.bin").is_file()
-        hint = "adapter_model.bin is a pickle, which can run code; save it as safetensors" if pickled else "no " + WEIGHTS
+        hint = (
+            "adapter_model.bin is a pickle, which can run code; save it as safetensors" if pickled else "no " + WEIGHTS
+        )
         raise InputRefused(f"{folder.name}: {hint}")
     pairs = _pairs(read_header(path), base)
     deltas = {name: _low_rank(name, pair, base[name], config) for name, pair in pairs.items()}
@@ -91,9 +93,7 @@ def _refuse_unsupported(folder: Path, config: Mapping[str, Any]) -> None:
         raise InputRefused(f"{folder.name}: the adapter trained biases (bias={config['bias']!r}); not merged here")
 
 
-def _pairs(
-    tensors: Mapping[str, StoredTensor], base: Mapping[str, StoredTensor]
-) -> dict[str, dict[str, StoredTensor]]:
+def _pairs(tensors: Mapping[str, StoredTensor], base: Mapping[str, StoredTensor]) -> dict[str, dict[str, StoredTensor]]:
     pairs: dict[str, dict[str, StoredTensor]] = {}
     unmatched: list[str] = []
     for key, tensor in tensors.items():
@@ -109,9 +109,7 @@ def _pairs(
     return pairs
 
 
-def _low_rank(
-    name: str, pair: Mapping[str, StoredTensor], target: StoredTensor, config: Mapping[str, Any]
-) -> LowRank:
+def _low_rank(name: str, pair: Mapping[str, StoredTensor], target: StoredTensor, config: Mapping[str, Any]) -> LowRank:
     module = name.removesuffix(".weight")
     if set(pair) != {"A", "B"}:
         raise InputRefused(f"the adapter has only one half (lora_{next(iter(pair))}) for {module}")
@@ -150,4 +148,3 @@ def _matrix(tensor: StoredTensor) -> NDArray[np.float32]:
     if not np.isfinite(matrix).all():
         raise InputRefused(f"adapter tensor {tensor.name} holds NaN or Inf")
     return matrix
-

@@ -15,7 +15,9 @@ from localfin_models.language import _
 
 @click.command("convert")
 @click.argument("base", type=click.Path(path_type=Path))
-@click.option("-a", "--adapter", "adapters", multiple=True, type=click.Path(path_type=Path), help=_("A peft LoRA folder."))
+@click.option(
+    "-a", "--adapter", "adapters", multiple=True, type=click.Path(path_type=Path), help=_("A peft LoRA folder.")
+)
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help=_("The GGUF file to make."))
 @click.option("-q", "--quantization", type=click.Choice(QUANTIZATIONS), default="q4_k_m", show_default=True)
 @click.option(
@@ -96,5 +98,6 @@ def _report_text(report: Report) -> str:
 def _report_json(report: Report) -> str:
     return json.dumps({
         "out": str(report.out), "quantization": report.quantization, "parameters": report.parameters,
-        "bytes": report.n_bytes, "sha256": report.sha256, "changed": report.changed, "seconds": round(report.seconds, 3),
+        "bytes": report.n_bytes, "sha256": report.sha256, "changed": report.changed,
+        "seconds": round(report.seconds, 3),
     })  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a plan will cost, for `--dry-run`: bytes are exact, time is measured on a sample, memory follows from the blocks."""
+"""What a plan will cost, for `--dry-run`: bytes exact, time from a sample timed now, memory from the blocks."""
 
 import time
 from dataclasses import dataclass

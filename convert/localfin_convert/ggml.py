@@ -22,7 +22,9 @@ _NAMES = {"linux": "libggml-base.so", "darwin": "libggml-base.dylib", "win32": "
 def _library() -> ctypes.CDLL:
     spec = importlib.util.find_spec("llama_cpp")
     if spec is None or spec.origin is None:
-        raise LocalfinError("llama-cpp-python is not installed: its quantizers are needed (pip install llama-cpp-python)")
+        raise LocalfinError(
+            "llama-cpp-python is not installed: its quantizers are needed (pip install llama-cpp-python)"
+        )
     path = Path(spec.origin).with_name("lib") / _NAMES.get(sys.platform, _NAMES["linux"])
     try:
         library = ctypes.CDLL(str(path))
@@ -37,7 +39,7 @@ def _library() -> ctypes.CDLL:
 
 def row_bytes(kind: GGMLQuantizationType, columns: int) -> int:
     block, size = GGML_QUANT_SIZES[kind]
-    return columns // block * size
+    return columns // int(block) * int(size)
 
 
 def quantize(kind: GGMLQuantizationType, rows: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ import hashlib
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,8 +103,8 @@ def _mb(size: int) -> str:
 
 
 @contextmanager
-def whole_file(out: Path, size: int) -> Iterator[BinaryIO]:
-    """An open file of `size` bytes that takes the name `out` when the block ends well, and vanishes when it does not."""
+def whole_file(out: Path, size: int) -> Generator[BinaryIO]:
+    """An open file of `size` bytes that takes the name `out` when the block ends well, and vanishes otherwise."""
     part = part_path(out)
     try:
         with part.open("w+b") as file:

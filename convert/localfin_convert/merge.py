@@ -1,4 +1,4 @@
-"""One block of rows on its way: read, merge, reorder, quantize. Peak memory is a few times `BLOCK_ELEMENTS` a thread."""
+"""One block of rows on its way: read, merge, reorder, quantize. Peak memory: a few times `BLOCK_ELEMENTS` a thread."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ def blocks(tensor: PlannedTensor) -> Iterator[Block]:
 
 
 def convert_block(block: Block, file: BinaryIO | None) -> Converted:
-    """Raises InputRefused for NaN or Inf, read or made. `file` is open on the source's shard; None for computed tensors."""
+    """Raises InputRefused for NaN or Inf, read or made. `file`: the source's shard; None for computed tensors."""
     tensor, changed = block.tensor, 0
     if isinstance(tensor.source, StoredTensor):
         assert file is not None
@@ -89,7 +89,7 @@ def _merged(
     for first in range(0, len(rows), step):
         part = slice(first, first + step)
         with np.errstate(over="ignore"):
-            merged[part] = round_to(dtype, rows[part] + chain_product(b[part], a) * scale)
+            merged[part] = round_to(dtype, np.add(rows[part], chain_product(b[part], a) * scale, dtype=np.float32))
     return merged
 
 

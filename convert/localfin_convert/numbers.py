@@ -1,4 +1,4 @@
-"""Rows of stored tensors as numbers, and the roundings of the merge. bfloat16 is held as uint16 bits: numpy has no such type."""
+"""Rows of stored tensors as numbers, and the roundings of a merge. bfloat16 is held as uint16 bits: numpy lacks it."""
 
 from typing import Any, BinaryIO
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from localfin_convert.positional import read_at
 from localfin_convert.safetensors_file import DTYPE_BYTES, StoredTensor
 
-FLOATS = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
+FLOATS: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
 
 
 def read_rows(file: BinaryIO, tensor: StoredTensor, first: int, count: int) -> NDArray[Any]:
@@ -27,7 +27,7 @@ def to_f32(rows: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def round_to(dtype: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`values` rounded to nearest even in `dtype` (F32, F16, BF16) and widened again. Finite input; may overflow to Inf."""
+    """Finite `values` rounded to nearest even in `dtype` (F32, F16, BF16) and widened again; may overflow to Inf."""
     if dtype == "F32":
         return values
     if dtype == "F16":

@@ -77,7 +77,7 @@ def write_tensors(plan: Plan, file: BinaryIO, threads: int, progress: Progress |
         def work(block: Block) -> tuple[Span, Converted]:
             source = block.tensor.source
             converted = convert_block(block, shards[source.path] if isinstance(source, StoredTensor) else None)
-            data = memoryview(converted.data).cast("B")
+            data = converted.data.tobytes()
             write_at(file, data, block.offset)
             return Span(block.offset, len(data), zlib.crc32(data)), converted
 

@@ -1,4 +1,4 @@
-"""Everything that is decided before a tensor is read: each output tensor, its source, its changes, its type, its bytes."""
+"""What is decided before a tensor is read: each output tensor, its source, its changes, its type, its bytes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -79,9 +79,7 @@ class _Draft:
     heads: int
 
 
-def make_plan(
-    base: Path, adapters: Sequence[Path], quantized_as: str, prompt_format: str | None, *, name: str
-) -> Plan:
+def make_plan(base: Path, adapters: Sequence[Path], quantized_as: str, prompt_format: str | None, *, name: str) -> Plan:
     """Reads configurations, headers and adapters, no base tensor. Raises NotFound or InputRefused."""
     checkpoint = open_checkpoint(base)
     family = family_of(checkpoint.config)
@@ -151,9 +149,7 @@ def _with_template(vocabulary: list[Key], template: str | None) -> list[Key]:
     return [key if found.name == CHAT_TEMPLATE else found for found in vocabulary]
 
 
-def _choices(
-    drafts: list[_Draft], family: Family, quantized_as: str, checkpoint: Checkpoint
-) -> dict[str, Choice]:
+def _choices(drafts: list[_Draft], family: Family, quantized_as: str, checkpoint: Checkpoint) -> dict[str, Choice]:
     matrices = (tensor.dtype for tensor in checkpoint.tensors.values() if len(tensor.shape) > 1)
     auto = quantization.intermediate_type(matrices)
     context = quantization.Context(family.layers, family.layers == 80 and family.heads != family.kv_heads)

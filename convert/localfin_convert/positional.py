@@ -30,9 +30,9 @@ def read_at(file: BinaryIO, size: int, offset: int) -> bytes:
     return data
 
 
-def write_at(file: BinaryIO, data: bytes | memoryview, offset: int) -> None:
+def write_at(file: BinaryIO, data: bytes, offset: int) -> None:
     if hasattr(os, "pwrite"):
-        view = memoryview(data).cast("B")
+        view = memoryview(data)
         while view:
             written = os.pwrite(file.fileno(), view, offset)
             view, offset = view[written:], offset + written

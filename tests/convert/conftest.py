@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import sentencepiece
-
 from tests.convert.tiny import (
     ADAPTER_CONFIG,
     CONFIG,

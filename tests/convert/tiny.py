@@ -41,7 +41,10 @@ def llama_tensors(seed: int = 0) -> dict[str, tuple[str, np.ndarray]]:
         "input_layernorm": (HIDDEN,),
         "post_attention_layernorm": (HIDDEN,),
     }
-    tensors = {"model.embed_tokens.weight": bf16(generator, VOCAB, HIDDEN), "model.norm.weight": bf16(generator, HIDDEN)}
+    tensors = {
+        "model.embed_tokens.weight": bf16(generator, VOCAB, HIDDEN),
+        "model.norm.weight": bf16(generator, HIDDEN),
+    }
     for layer in range(LAYERS):
         for name, shape in shapes.items():
             tensors[f"model.layers.{layer}.{name}.weight"] = bf16(generator, *shape)

@@ -1,6 +1,7 @@
 """What all families share: hyper-parameters to GGUF keys, checkpoint names to GGUF names, which rows go where.
 
-Follows `conversion/base.py` of llama.cpp; defaults for what config.json leaves out are those of transformers' config classes.
+Follows `conversion/base.py` of llama.cpp;
+what config.json leaves out has the defaults of transformers' config classes.
 """
 
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ class Tensor:
 
 
 def permute_rows(rows: NDArray[Any], heads: int) -> NDArray[Any]:
-    """(n, columns) of whole heads -> the same rows with each head's two halves interleaved, as llama.cpp's RoPE reads them.
+    """(n, columns) of whole heads -> the same rows, each head's two halves interleaved as ggml's RoPE reads them.
 
     transformers stores a head as [x0 … xk, y0 … yk]; ggml rotates neighbouring pairs: [x0, y0, … xk, yk].
     """
@@ -59,7 +60,7 @@ class Family:
 
     @property
     def name(self) -> str:
-        return gguf.MODEL_ARCH_NAMES[self.arch]
+        return str(gguf.MODEL_ARCH_NAMES[self.arch])
 
     @property
     def vocab_size(self) -> int:
@@ -70,7 +71,7 @@ class Family:
         return self._natural("head_dim") if "head_dim" in self.config else self.hidden // self.heads
 
     def tensor(self, name: str) -> Tensor | None:
-        """Where the checkpoint's `name` goes; None for what the converter leaves out. Raises InputRefused if unknown."""
+        """Where the checkpoint's `name` goes; None for what is left out. Raises InputRefused if unknown."""
         if name.endswith(_SKIPPED):
             return None
         mapped = self._names.get_name(key=name, try_suffixes=(".weight", ".bias"))

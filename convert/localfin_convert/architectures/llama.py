@@ -45,11 +45,11 @@ class Llama(Family):
         return {"rope_freqs.weight": self._llama3_factors()} if self.rope["rope_type"] == "llama3" else {}
 
     def _llama3_factors(self) -> NDArray[np.float32]:
-        """Per frequency what llama.cpp divides it by (`conversion/llama.py`), in torch's float32 steps: shape (head_dim / 2,).
+        """What llama.cpp divides each frequency by (`conversion/llama.py`), float32 as torch's: (head_dim / 2,).
 
-        torch divides a Python number by a tensor as reciprocal, then product; so does this. Its vectorised float32 power
-        is within one unit in the last place, ours correctly rounded: about one power in a hundred differs, and only in
-        the narrow blended band does that reach a factor (none for the thetas and head sizes of published models).
+        torch divides a Python number by a tensor as reciprocal, then product; so does this. Its vectorised float32
+        power is within one unit in the last place, ours correctly rounded: about one power in a hundred differs, and
+        only in the narrow blended band does that reach a factor (none for published thetas and head sizes).
         """
         one, dim = np.float32(1), self.head_dim
         exponents = np.arange(0, dim, 2, dtype=np.float32) / np.float32(dim)
