@@ -28,7 +28,7 @@ class LocalfinApp(App[None]):
         store: Store,
         model: Path | None,
         *,
-        options: LoadOptions = LoadOptions(),  # noqa: B008 - frozen
+        options: LoadOptions = LoadOptions(),
         sealed: bool | None = None,
         theme: str = "dark",
     ) -> None:

@@ -9,18 +9,19 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ActiveBinding, Screen
+from textual.screen import Screen
 from textual.widgets import Footer, Input
 
 from localfin.engine.errors import ContextFull
 from localfin.engine.events import Engine, LoadOptions
-from localfin.store import Store
+from localfin.store import Store, StoredMessage
 from localfin_models.errors import LocalfinError
 from localfin_models.language import _
-from localfin_tui import answering, dialogs, export
+from localfin_tui import answering, keeping
 from localfin_tui.composer import Composer
+from localfin_tui.dialogs import Help
 from localfin_tui.history import ChatList, HistoryPanel
 from localfin_tui.keys import in_words
 from localfin_tui.message import Answer, Question
@@ -33,7 +34,7 @@ from localfin_tui.welcome import Welcome
 
 
 class ChatScreen(Screen[None]):
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - as the parent declares it
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stop", "Stop", id="chat.stop", key_display="Esc"),
@@ -229,7 +230,9 @@ class ChatScreen(Screen[None]):
 
     @on(answering.NotKept)
     async def _not_kept(self, event: answering.NotKept) -> None:
-        self._live = None
+        live, self._live = self._live, None
+        if live:
+            await live.abandon()
         self._enter("ready" if self._engine.model else "ended")
         await self.transcript.add(Notice(_("The answer could not be saved"), str(event.error)))
         self._quit_if_asked()
@@ -274,7 +277,7 @@ class ChatScreen(Screen[None]):
         self.action_leave()
 
     async def _show_chat(self) -> None:
-        messages = [] if self.chat_id is None else self._store.messages(self.chat_id, limit=WINDOW + 1)
+        messages = self._messages(None)
         await self.transcript.show(messages[-WINDOW:], older=len(messages) > WINDOW)
         self.status.show_usage(None, None)
         self._list_chats()
@@ -283,9 +286,16 @@ class ChatScreen(Screen[None]):
 
     @on(Transcript.OlderAsked)
     async def _older(self, event: Transcript.OlderAsked) -> None:
-        if self.chat_id is not None:
-            messages = self._store.messages(self.chat_id, before=event.before, limit=WINDOW + 1)
-            await self.transcript.show_older(messages[-WINDOW:], older=len(messages) > WINDOW)
+        messages = self._messages(event.before)
+        await self.transcript.show_older(messages[-WINDOW:], older=len(messages) > WINDOW)
+
+    def _messages(self, before: int | None) -> list[StoredMessage]:
+        """One more than a window of this chat's messages, to know whether there are older ones."""
+        try:
+            return [] if self.chat_id is None else self._store.messages(self.chat_id, before=before, limit=WINDOW + 1)
+        except LocalfinError as error:
+            self._say(str(error), error=True)
+            return []
 
     @on(ChatList.Asked)
     def _change_chat(self, event: ChatList.Asked) -> None:
@@ -294,17 +304,10 @@ class ChatScreen(Screen[None]):
     @work(group="dialog", exclusive=True, exit_on_error=False)
     async def _rename_or_delete(self, what: str, chat_id: int) -> None:
         try:
-            chat = self._store.conversation(chat_id)
             if what == "rename":
-                title = await self.app.push_screen_wait(dialogs.AskLine(_("Rename this chat"), chat.title))
-                if title:
-                    self._store.rename(chat_id, title)
-            elif self._may_leave() and await self.app.push_screen_wait(
-                dialogs.Confirm(_('Delete "{title}" for good?').format(title=chat.title), _("Delete"))
-            ):
-                self._store.delete(chat_id)
-                if chat_id == self.chat_id:
-                    await self.action_new_chat()
+                await keeping.rename(self.app, self._store, chat_id)
+            elif self._may_leave() and await keeping.delete(self.app, self._store, chat_id) and chat_id == self.chat_id:
+                await self.action_new_chat()
         except LocalfinError as error:
             self._say(str(error), error=True)
         self._list_chats()
@@ -349,25 +352,11 @@ class ChatScreen(Screen[None]):
 
     @work(group="dialog", exclusive=True, exit_on_error=False)
     async def action_save(self) -> None:
-        if self.chat_id is None:
-            return
-        line = str(Path.cwd() / f"localfin-{self._store.now().astimezone():%Y-%m-%d-%H%M}.md")
-        error = ""
-        while line := await self.app.push_screen_wait(dialogs.AskLine(_("Save this chat as"), line, error)) or "":
-            path = Path(line).expanduser()
-            try:
-                chat = self._store.conversation(self.chat_id)
-                export.save_new(path, export.as_markdown(chat, self._store.messages(self.chat_id)))
-            except FileExistsError:
-                error = _("This file exists already; choose another name.")
-            except (OSError, LocalfinError) as failure:
-                error = str(failure)
-            else:
-                self._say(_("Saved {path}").format(path=path))
-                return
+        if self.chat_id is not None and (path := await keeping.save(self.app, self._store, self.chat_id)):
+            self._say(_("Saved {path}").format(path=path))
 
     def action_help(self) -> None:
-        self.app.push_screen(dialogs.Help())
+        self.app.push_screen(Help())
 
     def action_scroll(self, where: str) -> None:
         match where:
@@ -397,10 +386,7 @@ class ChatScreen(Screen[None]):
         return True
 
     def _list_chats(self) -> None:
-        try:
-            self.query_one(HistoryPanel).refresh_list(self.chat_id)
-        except LocalfinError as error:
-            self._say(str(error), error=True)
+        self.query_one(HistoryPanel).refresh_list(self.chat_id)
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase

@@ -4,9 +4,9 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ActiveBinding, ModalScreen, ScreenResultType
+from textual.screen import ModalScreen, ScreenResultType
 from textual.widgets import Button, Footer, Input, Static
 
 from localfin.text import clean_text

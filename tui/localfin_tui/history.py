@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 
 from localfin.store import Conversation, Store
 from localfin.text import clean_text
+from localfin_models.errors import LocalfinError
 from localfin_models.language import _
 
 PAGE = 50
@@ -58,10 +59,9 @@ class HistoryPanel(Vertical):
         yield Static("", id="no-chats", markup=False)
 
     def refresh_list(self, current: int | None) -> None:
-        """Read the first page again; `current` is the chat on the screen. Raises LocalfinError."""
-        self._current = current
-        self._shown = self._store.conversations(query=self._query, limit=PAGE)
-        self._draw(len(self._shown) == PAGE)
+        """Read the first page again; `current` is the chat on the screen."""
+        self._current, self._shown = current, []
+        self._read_page()
 
     @property
     def _query(self) -> str:
@@ -81,14 +81,22 @@ class HistoryPanel(Vertical):
     def _select(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         if event.option_id == MORE:
-            page = self._store.conversations(query=self._query, after=self._shown[-1], limit=PAGE)
-            first_new = page[0].id if page else None
-            self._shown += page
-            self._draw(len(page) == PAGE, highlight=first_new)
+            self._read_page()
         elif event.option_id:
             self.post_message(self.Opened(int(event.option_id)))
 
-    def _draw(self, more: bool, highlight: int | None = None) -> None:
+    def _read_page(self) -> None:
+        try:
+            after = self._shown[-1] if self._shown else None
+            page = self._store.conversations(query=self._query, after=after, limit=PAGE)
+        except LocalfinError as error:
+            self.notify(str(error), severity="warning", markup=False)
+            return
+        first_new = page[0].id if self._shown and page else None
+        self._shown += page
+        self._draw(len(page) == PAGE, first_new)
+
+    def _draw(self, more: bool, highlight: int | None) -> None:
         chats, empty = self.query_one(ChatList), self.query_one("#no-chats", Static)
         chats.clear_options()
         chats.add_options(_options(self._shown, self._current, self._store.now()))

@@ -7,7 +7,7 @@ they follow the language.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from textual.screen import ActiveBinding
+from textual.binding import ActiveBinding
 
 from localfin_models.language import _
 

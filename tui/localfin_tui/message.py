@@ -64,14 +64,19 @@ class Answer(MessageView):
 
     async def finish(self, stored: StoredMessage) -> None:
         """Show the answer as it was stored, whole. (A stream drawn piece by piece can misjudge an open code fence.)"""
-        self.stored, self._live = stored, False
+        self.stored = stored
+        self._pending.clear()
+        await self.abandon()
+        await self.query_one(AnswerMarkdown).update(clean_text(stored.content))
+        self._caption()
+
+    async def abandon(self) -> None:
+        """Show all that has come, and expect no more."""
         if self._timer:
             self._timer.stop()
         if self._stream:
+            await self._stream.write("".join(self._pending))
             await self._stream.stop()
-        self._pending.clear()
-        await self.query_one(AnswerMarkdown).update(clean_text(stored.content))
-        self._caption()
 
     async def _draw_pending(self) -> None:
         if self._pending and self._stream and not self._hold():

@@ -32,7 +32,7 @@ class AnswerTable(MarkdownBlock):
     def _table(self) -> Content:
         headers: list[Content] = []
         rows: list[list[Content]] = []
-        for block in _flat(self):
+        for block in self._inner(self):
             match block.name:
                 case "th_open":
                     headers.append(block._content)
@@ -44,12 +44,11 @@ class AnswerTable(MarkdownBlock):
                     pass
         return aligned(headers, rows[1:])
 
-
-def _flat(block: MarkdownBlock) -> Iterator[MarkdownBlock]:
-    """The blocks inside, each before those it holds."""
-    for inner in block._blocks:
-        yield inner
-        yield from _flat(inner)
+    def _inner(self, block: MarkdownBlock) -> Iterator[MarkdownBlock]:
+        """The blocks inside, each before those it holds."""
+        for inner in block._blocks:
+            yield inner
+            yield from self._inner(inner)
 
 
 def aligned(headers: Sequence[Content], rows: Sequence[Sequence[Content]]) -> Content:

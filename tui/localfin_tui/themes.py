@@ -1,4 +1,4 @@
-"""The two themes of the app: ink for dark terminals, paper for light ones. Text on every ground keeps 4.5:1 contrast."""
+"""The two themes of the app: ink for dark terminals, paper for light ones. Text keeps a contrast of 4.5:1 on each."""
 
 from textual.theme import Theme
 

@@ -1,4 +1,4 @@
-"""The messages of one chat, the newest at the bottom. Only a window of them is on the screen; the rest is in the store."""
+"""The messages of one chat, the newest at the bottom. Only a window of them is mounted; the rest is in the store."""
 
 from collections.abc import Sequence
 

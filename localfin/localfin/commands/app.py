@@ -1,0 +1,68 @@
+"""`localfin` without a subcommand: opens the app on the default model and the history in the home folder."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from localfin.engine.client import LlamaEngine
+from localfin.engine.events import LoadOptions
+from localfin.store import Store
+from localfin_models.catalog import default_model, find_model
+from localfin_models.errors import NotFound
+from localfin_models.home import home
+from localfin_models.language import _
+
+THEMES = ("dark", "light", "ansi")
+SCREENS = "localfin_tui.app"
+"""Named, not imported: the screens stand on this floor, and importing them costs 30 bare interpreters."""
+
+
+@click.command(short_help=_("Open the app."))
+@click.option("-m", "--model", metavar="MODEL", help=_("A model's name or path; the default model if left out."))
+@click.option("--lang", type=click.Choice(["ko", "en"]), help=_("The language of the screen."))
+@click.option("--theme", type=click.Choice(THEMES), help=_("The colours; LOCALFIN_THEME says so for good."))
+def app(model: str | None, lang: str | None, theme: str | None) -> None:
+    """Open the app: ask, read the answers as they come, and find earlier ones in the history."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError(_("the app needs a terminal; to use a pipe: localfin ask"))
+    if lang:
+        os.environ["LOCALFIN_LANG"] = lang
+    path = find_model(model) if model else _default_or_none()
+    run: Callable[..., None] = import_module(SCREENS).run
+    engine = LlamaEngine()
+    with Store(home() / "localfin.db") as store:
+        try:
+            run(engine, store, path, options=LoadOptions(), sealed=network_refused(), theme=theme or _theme())
+        finally:
+            engine.close()
+
+
+def network_refused() -> bool | None:
+    """Whether the kernel refuses this process a network socket, tried and not assumed; None where no seal exists."""
+    if sys.platform != "linux":
+        return None
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM).close()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _default_or_none() -> Path | None:
+    """Without a model the app still opens: it says so, and the history can be read."""
+    try:
+        return default_model()
+    except NotFound:
+        return None
+
+
+def _theme() -> str:
+    chosen = os.environ.get("LOCALFIN_THEME", "")
+    return chosen if chosen in THEMES else "dark"
