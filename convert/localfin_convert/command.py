@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
+from localfin_convert import pipeline
 from localfin_convert.estimate import estimate
-from localfin_convert.pipeline import Report, available_cores, convert
+from localfin_convert.pipeline import Report, available_cores
 from localfin_convert.plan import Plan, make_plan, types_summary
 from localfin_convert.progress import ProgressBar
 from localfin_convert.quantization import QUANTIZATIONS
@@ -28,7 +29,7 @@ from localfin_models.language import _
 @click.option("--dry-run", is_flag=True, help=_("Print the plan with bytes, memory and time; write nothing."))
 @click.option("--threads", type=click.IntRange(1, 256), help=_("Default: the cores this process may use."))
 @click.option("--json", "as_json", is_flag=True, help=_("One JSON object on stdout."))
-def command(
+def convert(
     base: Path,
     adapters: tuple[Path, ...],
     out: Path,
@@ -46,7 +47,7 @@ def command(
         click.echo(_plan_json(plan, threads) if as_json else _plan_text(plan, threads))
         return
     with ProgressBar(out.name) as progress:
-        report = convert(
+        report = pipeline.convert(
             base, adapters, out, quantization,
             prompt_format=prompt_format, force=force, threads=threads, progress=progress,
         )  # fmt: skip
