@@ -60,10 +60,9 @@ def main() -> NoReturn:
             from localfin.seal import seal_program
 
             seal_program()
-        cli(standalone_mode=False)
-        code = 0
-    except click.exceptions.Exit as exit_:
-        code = exit_.exit_code
+        # Without standalone mode click returns the code that a command left with; commands themselves return nothing.
+        left = cli(standalone_mode=False)
+        code = left if isinstance(left, int) else 0
     except click.ClickException as error:
         error.show()
         code = error.exit_code

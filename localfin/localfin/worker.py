@@ -238,7 +238,7 @@ def _spawn(service: str) -> _Process:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=_environment(),
+        env=bare_environment(),
         start_new_session=True,
     )
     if popen.stdin is None or popen.stdout is None or popen.stderr is None:
@@ -246,7 +246,7 @@ def _spawn(service: str) -> _Process:
     return _Process(popen, popen.stdin, popen.stdout, _Tail(popen.stderr))
 
 
-def _environment() -> dict[str, str]:
+def bare_environment() -> dict[str, str]:
     """Few variables of ours, and where the packages lie: no proxy, no token, no switch of a library goes along."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     packages = [Path(__file__).parent.parent, Path(localfin_models.__file__ or "").parent.parent]

@@ -1,0 +1,81 @@
+"""`localfin models`: what is here, what is in it, and which one answers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from localfin.text import clean_text
+from localfin_models import catalog
+from localfin_models.errors import LocalfinError
+from localfin_models.gguf_header import check_gguf
+from localfin_models.language import _
+
+
+@click.group(short_help=_("List the models on this machine, show one, choose the default."))
+def models() -> None:
+    """The starter model, those in the home's `models` folder, and the one you chose."""
+
+
+@models.command("list", short_help=_("List the models on this machine."))
+@click.option("--json", "as_json", is_flag=True, help=_("One JSON object a line."))
+def list_models(as_json: bool) -> None:
+    """One line for each model; the default is marked with a star."""
+    entries = catalog.list_models()
+    for entry in entries:
+        if as_json:
+            row = {"name": entry.name, "path": str(entry.path), "origin": entry.origin, "size_bytes": entry.size_bytes}
+            click.echo(json.dumps({**row, "default": entry.default}, ensure_ascii=False))
+        else:
+            mark = "*" if entry.default else " "
+            click.echo(clean_text(f"{mark} {entry.name:<24} {entry.size_bytes / 1e6:>10.1f} MB  {entry.path}"))
+    if not entries:
+        click.echo(
+            _("no model is here yet; copy GGUF files to {folder}").format(folder=catalog.models_folder()), err=True
+        )
+
+
+@models.command("show", short_help=_("Show what a model's file says about itself."))
+@click.argument("model", required=False)
+@click.option("--json", "as_json", is_flag=True, help=_("Print one JSON object."))
+def show(model: str | None, as_json: bool) -> None:
+    """Name, architecture, quantization, size, context and SHA-256 of MODEL, or of the default."""
+    facts = describe(catalog.find_model(model))
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    for key, value in facts.items():
+        click.echo(clean_text(f"{key:<14} {value}"))
+
+
+@models.command("use", short_help=_("Choose the default model."))
+@click.argument("model")
+def use(model: str) -> None:
+    """MODEL (a name or path) answers from now on where no other is named; `starter` goes back to the starter."""
+    path = None if model == catalog.STARTER_NAME else catalog.find_model(model)
+    if path is not None:
+        check_gguf(path)  # refused here rather than at the next question
+    chosen = catalog.use_model(path)
+    click.echo(_("{path} is the default now").format(path=chosen), err=True)
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """What `models show` prints. Raises InputRefused."""
+    header = check_gguf(path)
+    try:
+        digest = catalog.file_sha256(path)
+    except OSError as error:
+        raise LocalfinError(str(error)) from None
+    return {
+        "name": clean_text(header.name),
+        "path": str(path.absolute()),
+        "architecture": clean_text(header.architecture),
+        "quantization": header.quantization,
+        "size_bytes": header.file_bytes,
+        "parameters": header.parameters,
+        "layers": header.layers,
+        "n_ctx_train": header.n_ctx_train,
+        "vocabulary": header.vocabulary,
+        "sha256": digest,
+    }
