@@ -24,11 +24,12 @@ class Adapter:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A checkpoint, its adapter, and the types it is converted to."""
+    """A checkpoint, its adapters, and the types it is converted to."""
 
     name: str
     architecture: Literal["llama", "mistral", "qwen2"]
-    vocabulary: Literal["llama-spm", "llama-bpe", "qwen2"]
+    vocabulary: Literal["llama-spm", "llama-spm-json", "llama-bpe", "qwen2"]
+    """llama-spm-json is Llama 2's vocabulary without its tokenizer.model."""
     vocab_size: int
     """Rows of the embedding; of a SentencePiece vocabulary so many pieces are taken, less `padding`."""
     hidden: int
@@ -42,10 +43,10 @@ class Case:
     padding: int = 0
     """Rows of the embedding for which the vocabulary has no token."""
     added_tokens: tuple[str, ...] = ()
-    """Tokens behind a SentencePiece vocabulary, as `tokenizer_config.json` lists them."""
+    """Tokens behind a SentencePiece vocabulary; those in `<|` and `|>` are special."""
     config: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Further entries of config.json."""
-    adapter: Adapter | None = None
+    adapters: tuple[Adapter, ...] = ()
     quantizations: tuple[str, ...] = ("q4_k_m",)
 
 
@@ -64,31 +65,31 @@ CASES = (
     # The plain main job: Llama 2's vocabulary in full, eight layers, so that q4_k_m's mixture shows whole.
     Case(
         "llama2-lora", "llama", "llama-spm", 32_000, 256, 8, 4, 2, 512,
-        adapter=Adapter(),
+        adapters=(Adapter(),),
     ),
     # Every linear layer, rsLoRA, shards, a layer count with other borders of the mixture, no grouped heads.
     Case(
         "llama2-rslora-sharded", "llama", "llama-spm", 4_000, 256, 10, 8, 8, 768, shards=3,
-        adapter=Adapter(LINEAR, r=8, alpha=12, rslora=True),
+        adapters=(Adapter(LINEAR, r=8, alpha=12, rslora=True),),
         quantizations=("q4_k_m", "bf16"),
     ),
     # A 16-bit float source; ranks and alphas that differ by layer, in a bf16 adapter.
     Case(
         "llama2-f16-patterns", "llama", "llama-spm", 4_000, 256, 4, 4, 2, 512, dtype="f16",
-        adapter=Adapter(r=8, alpha=16, dtype="bf16", rslora=True, rank_pattern=_MIXED_RANKS,
-                        alpha_pattern=_MIXED_ALPHAS),
+        adapters=(Adapter(r=8, alpha=16, dtype="bf16", rslora=True, rank_pattern=_MIXED_RANKS,
+                        alpha_pattern=_MIXED_ALPHAS),),
         quantizations=("q4_k_m", "f16", "f32"),
     ),
     # A 32-bit source into every type; `auto` makes f16 of it before quantizing.
     Case(
         "llama2-f32", "llama", "llama-spm", 4_000, 256, 4, 4, 4, 512, dtype="f32",
-        adapter=Adapter(r=6, alpha=9, rank_pattern=_MIXED_RANKS, alpha_pattern=_MIXED_ALPHAS),
+        adapters=(Adapter(r=6, alpha=9, rank_pattern=_MIXED_RANKS, alpha_pattern=_MIXED_ALPHAS),),
         quantizations=("q4_k_m", "q8_0", "f16", "bf16", "f32"),
     ),
     # Widths that are no multiples of 256, and one that is no multiple of 32: the fallback types.
     Case(
         "llama2-odd-widths", "llama", "llama-spm", 4_000, 320, 6, 5, 1, 900,
-        adapter=Adapter(LINEAR, r=16, alpha=16),
+        adapters=(Adapter(LINEAR, r=16, alpha=16),),
         quantizations=("q4_k_m", "q8_0", "f16"),
     ),
     # No adapter; a tied head; linear rope scaling as older configurations spell it.
@@ -99,14 +100,14 @@ CASES = (
     ),
     Case(
         "llama3-lora", "llama", "llama-bpe", 128_256, 64, 2, 4, 2, 256,
-        config={"rope_theta": 500_000.0}, adapter=Adapter(),
+        config={"rope_theta": 500_000.0}, adapters=(Adapter(),),
     ),
     # Llama 3.1's rope frequencies, several end tokens, tied head as in 3.2.
     Case(
         "llama31-rope", "llama", "llama-bpe", 128_256, 64, 2, 4, 1, 192, tied=True, shards=2,
         config={"rope_theta": 500_000.0, "rope_scaling": _LLAMA3_ROPE, "head_dim": 32,
                 "max_position_embeddings": 131_072, "eos_token_id": [128_001, 128_008, 128_009]},
-        adapter=Adapter(LINEAR, r=4, alpha=8, dtype="bf16"),
+        adapters=(Adapter(LINEAR, r=4, alpha=8, dtype="bf16"),),
         quantizations=("q8_0", "q4_k_m"),
     ),
     # Mistral: heads narrower than hidden / heads, added tokens, padding, rope as newer configurations spell it.
@@ -115,13 +116,19 @@ CASES = (
         added_tokens=("[INST]", "[/INST]", "<|tool|>", "▁won", "원화", "<unused0>"),
         config={"head_dim": 32, "sliding_window": None,
                 "rope_parameters": {"rope_type": "default", "rope_theta": 1_000_000.0}},
-        adapter=Adapter(LINEAR, r=4, alpha=8),
+        adapters=(Adapter(LINEAR, r=4, alpha=8),),
         quantizations=("q4_k_m", "f16"),
+    ),
+    # A vocabulary that comes as tokenizer.json alone; two adapters, merged one after the other.
+    Case(
+        "llama2-json-two-adapters", "llama", "llama-spm-json", 8_008, 256, 4, 4, 2, 512,
+        added_tokens=("<|user|>", "<|assistant|>", "계좌", " 이체", "a  b", "<pad>", "\n\n", "[END]"),
+        adapters=(Adapter(r=8, alpha=16), Adapter(LINEAR, r=4, alpha=4, dtype="bf16", rslora=True)),
     ),
     Case(
         "qwen2-tied", "qwen2", "qwen2", 151_936, 64, 2, 4, 2, 160, tied=True,
         config={"rope_theta": 1_000_000.0, "sliding_window": 32_768, "use_sliding_window": False},
-        adapter=Adapter(LINEAR),
+        adapters=(Adapter(LINEAR),),
     ),
     Case(
         "qwen25-untied", "qwen2", "qwen2", 152_064, 64, 2, 2, 1, 128, dtype="f16",
@@ -132,7 +139,7 @@ CASES = (
     Case(
         "qwen2-spm-biases", "qwen2", "llama-spm", 4_000, 256, 4, 4, 2, 512,
         config={"rope_scaling": _YARN},
-        adapter=Adapter(ATTENTION, r=8, alpha=16),
+        adapters=(Adapter(ATTENTION, r=8, alpha=16),),
         quantizations=("q4_k_m", "f32"),
     ),
 )  # fmt: skip

@@ -18,6 +18,7 @@ Tensors = dict[str, np.ndarray[Any, Any]]
 _NAMES = {"bf16": "BF16", "f16": "F16", "f32": "F32"}
 _TORCH = {"bf16": "bfloat16", "f16": "float16", "f32": "float32"}
 _ARCHITECTURES = {"llama": "LlamaForCausalLM", "mistral": "MistralForCausalLM", "qwen2": "Qwen2ForCausalLM"}
+_SPM_CONFIG = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 _SPM_TEMPLATE = "{{ bos_token }}{% for m in messages %}[INST] {{ m['content'] }} [/INST]{% endfor %}"
 _LLAMA3_TEMPLATE = (
     "{% for m in messages %}<|start_header_id|>{{ m['role'] }}<|end_header_id|>\n\n{{ m['content'] }}<|eot_id|>"
@@ -26,22 +27,24 @@ _LLAMA3_TEMPLATE = (
 _QWEN2_TEMPLATE = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
 
 
-def build(case: Case, folder: Path) -> tuple[Path, Path | None]:
-    """Writes the case's base below `folder`, and its adapter; returns their paths."""
+def build(case: Case, folder: Path) -> tuple[Path, list[Path]]:
+    """Writes the case's base and adapters below `folder`; returns their paths."""
     base = folder / "base"
     base.mkdir(parents=True)
     _write_json(base / "config.json", _config(case))
-    _write_json(base / "generation_config.json", {"do_sample": True, "temperature": 0.6, "top_p": 0.9})
+    if case.vocabulary != "qwen2":  # a folder without one, too
+        _write_json(base / "generation_config.json", {"do_sample": True, "temperature": 0.6, "top_p": 0.9})
     _write_vocabulary(case, base)
     _write_shards(base, {name: _weight(case, name, shape) for name, shape in _shapes(case)}, case)
-    if case.adapter is None:
-        return base, None
-    adapter = folder / "adapter"
-    adapter.mkdir()
-    _write_json(adapter / "adapter_config.json", _adapter_config(case.adapter))
-    tensors = dict(sorted(_adapter_tensors(case, case.adapter)))
-    write_safetensors(adapter / "adapter_model.safetensors", tensors, case.adapter.dtype)
-    return base, adapter
+    adapters: list[Path] = []
+    for number, adapter in enumerate(case.adapters, 1):
+        path = folder / f"adapter{number}"
+        path.mkdir()
+        _write_json(path / "adapter_config.json", _adapter_config(adapter))
+        tensors = dict(sorted(_adapter_tensors(case, adapter, f"{case.name}/{number}")))
+        write_safetensors(path / "adapter_model.safetensors", tensors, adapter.dtype)
+        adapters.append(path)
+    return base, adapters
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray[Any, Any]], dtype: Dtype) -> None:
@@ -136,14 +139,14 @@ def _write_shards(base: Path, tensors: Tensors, case: Case) -> None:
     _write_json(base / "model.safetensors.index.json", {"metadata": {"total_size": size}, "weight_map": weight_map})
 
 
-def _adapter_tensors(case: Case, adapter: Adapter) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+def _adapter_tensors(case: Case, adapter: Adapter, seed: str) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
     for name, shape in _shapes(case):
         module = name.removesuffix(".weight")
         if module.endswith(adapter.targets):
             rank = rank_of(module, adapter)
             for part, size in (("A", (rank, shape[1])), ("B", (shape[0], rank))):
                 key = f"base_model.model.{module}.lora_{part}.weight"
-                yield key, random_weights(f"{case.name}/{key}", size, -6, adapter.dtype)
+                yield key, random_weights(f"{seed}/{key}", size, -6, adapter.dtype)
 
 
 def rank_of(module: str, adapter: Adapter) -> int:
@@ -177,7 +180,7 @@ def _adapter_config(adapter: Adapter) -> dict[str, Any]:
 
 
 def _config(case: Case) -> dict[str, Any]:
-    bos, eos = {"llama-spm": (1, 2), "llama-bpe": (128_000, 128_009), "qwen2": (151_643, 151_645)}[case.vocabulary]
+    bos, eos = {"llama-bpe": (128_000, 128_009), "qwen2": (151_643, 151_645)}.get(case.vocabulary, (1, 2))
     config: dict[str, Any] = {
         "architectures": [_ARCHITECTURES[case.architecture]],
         "model_type": case.architecture,
@@ -204,16 +207,20 @@ def _config(case: Case) -> dict[str, Any]:
 
 def _write_vocabulary(case: Case, base: Path) -> None:
     config: dict[str, Any]
+    size = case.vocab_size - case.padding - len(case.added_tokens)
     if case.vocabulary == "llama-spm":
-        size = case.vocab_size - case.padding - len(case.added_tokens)
         (base / "tokenizer.model").write_bytes(vocabularies.sentencepiece(size))
         added = {
             str(size + index): {"content": token, "special": token.startswith("<|"), "normalized": False}
             for index, token in enumerate(case.added_tokens)
         }
         config = {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, "add_eos_token": False}
-        config |= {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "chat_template": _SPM_TEMPLATE}
+        config |= _SPM_CONFIG | {"chat_template": _SPM_TEMPLATE}
         config |= {"added_tokens_decoder": added} if added else {}
+    elif case.vocabulary == "llama-spm-json":
+        (base / "tokenizer.json").write_text(vocabularies.sentencepiece_json(size, case.added_tokens), encoding="utf-8")
+        (base / "chat_template.jinja").write_text(_SPM_TEMPLATE, encoding="utf-8")
+        config = {"tokenizer_class": "LlamaTokenizer"} | _SPM_CONFIG
     elif case.vocabulary == "llama-bpe":
         (base / "tokenizer.json").write_text(vocabularies.llama3(), encoding="utf-8")
         config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|begin_of_text|>"}

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,8 @@ def main() -> None:
 def make(case: Case, llama_cpp_dir: Path, folder: Path) -> None:
     """Writes the goldens of one case; leaves its checkpoint and outputs in `folder`."""
     shutil.rmtree(folder, ignore_errors=True)
-    base, adapter = build(case, folder)
-    merged = base if adapter is None else merge(case, base, adapter, folder / "merged")
+    base, adapters = build(case, folder)
+    merged = merge(case, base, adapters, folder / "merged") if adapters else base
     for quantization in case.quantizations:
         out = folder / f"{quantization}.gguf"
         if quantization in _QUANTIZED:
@@ -65,10 +66,14 @@ def make(case: Case, llama_cpp_dir: Path, folder: Path) -> None:
         print(f"{target.name}: {len(golden['tensors'])} tensors, {out.stat().st_size} bytes", flush=True)
 
 
-def merge(case: Case, base: Path, adapter: Path, merged: Path) -> Path:
+def merge(case: Case, base: Path, adapters: Sequence[Path], merged: Path) -> Path:
     """peft's default merge in the checkpoint's own type; config and vocabulary stay the checkpoint's own files."""
     model = AutoModelForCausalLM.from_pretrained(base, dtype=_DTYPES[case.dtype])
-    model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+    first, *others = adapters
+    model = PeftModel.from_pretrained(model, str(first), adapter_name=first.name)
+    for adapter in others:
+        model.load_adapter(str(adapter), adapter.name)
+    model = model.merge_and_unload(adapter_names=[adapter.name for adapter in adapters])
     model.save_pretrained(merged)
     for file in base.iterdir():
         if not file.name.startswith("model"):

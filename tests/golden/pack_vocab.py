@@ -1,6 +1,6 @@
 """Packs the vocabularies of a llama.cpp source tree into `vocab/*.json.xz`; run once per change of that list.
 
-    python -m tests.golden.pack_vocab LLAMA_CPP_DIR
+python -m tests.golden.pack_vocab LLAMA_CPP_DIR
 """
 
 import json

@@ -1,5 +1,6 @@
 """Our converter beside the goldens: every tensor's and key's name, type, shape, bytes and place in the file."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -8,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gguf import GGUFReader
 from tests.golden.cases import CASES, Case
 from tests.golden.checkpoints import build
-from tests.golden.record import record
+from tests.golden.record import DESCRIPTIVE, record
 
 from localfin_convert import convert
 
@@ -35,10 +37,10 @@ def assert_equal(made: dict[str, Any], expected: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", ALL)
 def test_output_equals_the_usual_tools(case: Case, tmp_path: Path) -> None:
-    base, adapter = build(case, tmp_path)
+    base, adapters = build(case, tmp_path)
     for quantization in case.quantizations:
         out = tmp_path / f"{quantization}.gguf"
-        convert(base, [adapter] if adapter else [], out, quantization)
+        convert(base, adapters, out, quantization)
         assert_equal(record(out), golden(case, quantization))
 
 
@@ -47,16 +49,30 @@ def test_output_equals_the_usual_tools(case: Case, tmp_path: Path) -> None:
 def test_bytes_do_not_depend_on_the_blas(name: str, core: str, tmp_path: Path) -> None:
     """OpenBLAS's kernels for older processors sum in other orders; the merge must not follow them."""
     case = CASE_BY_NAME[name]
-    base, adapter = build(case, tmp_path)
+    base, adapters = build(case, tmp_path)
     out = tmp_path / "out.gguf"
     program = (
         "import pathlib, sys; from localfin_convert import convert; "
-        "convert(pathlib.Path(sys.argv[1]), [pathlib.Path(sys.argv[2])], pathlib.Path(sys.argv[3]), 'q4_k_m')"
+        "base, out, *adapters = map(pathlib.Path, sys.argv[1:]); convert(base, adapters, out, 'q4_k_m')"
     )
     environment = os.environ | {"OPENBLAS_CORETYPE": core, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", program, str(base), str(adapter), str(out)]
+    command = [sys.executable, "-c", program, str(base), str(out), *map(str, adapters)]
     subprocess.run(command, check=True, env=environment)
     assert_equal(record(out), golden(case, "q4_k_m"))
+
+
+def test_record_reads_what_ggufs_own_reader_reads(tmp_path: Path) -> None:
+    case = CASE_BY_NAME["mistral-added-tokens"]
+    out = tmp_path / "out.gguf"
+    convert(build(case, tmp_path)[0], [], out, "q4_k_m")
+    reader, recorded = GGUFReader(out), record(out)
+    assert recorded["tensors"] == [
+        [t.name, t.tensor_type.name, [int(n) for n in t.shape], hashlib.sha256(t.data.tobytes()).hexdigest()]
+        for t in reader.tensors
+    ]
+    names = [name for name in reader.fields if not name.startswith("GGUF.") and name not in DESCRIPTIVE]
+    assert [key[0] for key in recorded["keys"]] == names
+    assert [key[1] for key in recorded["keys"]] == [":".join(t.name for t in reader.fields[n].types) for n in names]
 
 
 def test_every_golden_has_a_case() -> None:

@@ -48,6 +48,54 @@ def sentencepiece(size: int) -> bytes:
 
 
 @cache
+def sentencepiece_json(size: int, added: tuple[str, ...]) -> str:
+    """The same vocabulary as a `tokenizer.json` alone, as fine-tunes often come: merges, no scores; `added` behind."""
+    words = tokens("llama-spm")[:size]
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    specials = [*enumerate(words[:3]), *enumerate(added, size)]
+    replaced = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
+    restored = {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}
+    tokenizer = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {"id": index, "content": text} | flags | {"special": index < 3 or text.startswith("<|")}
+            for index, text in specials
+        ],
+        "normalizer": {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}, replaced]},
+        "pre_tokenizer": None,
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [_special("<s>"), _sequence("A", 0)],
+            "pair": [_special("<s>"), _sequence("A", 0), _special("<s>", 1), _sequence("B", 1)],
+            "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}},
+        },
+        "decoder": {
+            "type": "Sequence",
+            "decoders": [
+                restored,
+                {"type": "ByteFallback"},
+                {"type": "Fuse"},
+                {"type": "Strip", "content": " "} | {"start": 1, "stop": 0},
+            ],
+        },
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": "<unk>",
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": True,
+            "byte_fallback": True,
+            "vocab": {word: rank for rank, word in enumerate(words)},
+            "merges": [f"{left} {right}" for left, right in _all_merges(words[259:])],
+        },
+    }
+    return json.dumps(tokenizer, ensure_ascii=False)
+
+
+@cache
 def llama3() -> str:
     """Llama 3's `tokenizer.json` (128,256 tokens), merges as "left right" strings."""
     words = tokens("llama-bpe")[:_LLAMA3_WORDS]
