@@ -22,7 +22,7 @@ starter:
 	python models/recipes/make.py
 
 goldens:
-	python tests/golden/make.py
+	python -m tests.golden.make $(LLAMA_CPP)
 
 catalogues:
 	python models/localfin_models/locale/compile.py
