@@ -18,6 +18,7 @@ from localfin_convert.checkpoint import read_json
 from localfin_convert.numbers import read_rows, to_f32
 from localfin_convert.safetensors_file import StoredTensor, read_header
 from localfin_models.errors import InputRefused, NotFound
+from localfin_models.language import _
 
 WEIGHTS = "adapter_model.safetensors"
 _KEY = re.compile(r"^base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])(?:\.default)?\.weight$")
@@ -65,32 +66,44 @@ def open_adapter(folder: Path, base: Mapping[str, StoredTensor]) -> Adapter:
     shows another base, or a NaN.
     """
     if not folder.is_dir():
-        raise NotFound(f"no such adapter folder: {folder}")
+        raise NotFound(_("no such adapter folder: {folder}").format(folder=folder))
     config = read_json(folder / "adapter_config.json")
     _refuse_unsupported(folder, config)
     path = folder / WEIGHTS
     if not path.is_file():
-        pickled = (folder / "adapter_model.bin").is_file()
-        hint = (
-            "adapter_model.bin is a pickle, which can run code; save it as safetensors" if pickled else "no " + WEIGHTS
-        )
-        raise InputRefused(f"{folder.name}: {hint}")
+        if (folder / "adapter_model.bin").is_file():
+            raise InputRefused(
+                _("{folder}/{file} is a pickle, which can run code; save it as safetensors").format(
+                    folder=folder.name, file="adapter_model.bin"
+                )
+            )
+        raise InputRefused(_("{folder} has no {file}").format(folder=folder.name, file=WEIGHTS))
     pairs = _pairs(read_header(path), base)
     deltas = {name: _low_rank(name, pair, base[name], config) for name, pair in pairs.items()}
     if not deltas:
-        raise InputRefused(f"{folder.name} changes nothing: {WEIGHTS} holds no tensor")
+        raise InputRefused(_("{name} changes nothing: {file} holds no tensor").format(name=folder.name, file=WEIGHTS))
     return Adapter(folder, str(config.get("base_model_name_or_path") or ""), deltas)
 
 
 def _refuse_unsupported(folder: Path, config: Mapping[str, Any]) -> None:
     kind = config.get("peft_type")
     if kind != "LORA":
-        raise InputRefused(f"{folder.name}: peft_type is {kind!r}; LORA is what this version merges")
+        raise InputRefused(
+            _("{name}: peft_type is {kind!r}; LORA is what this version merges").format(name=folder.name, kind=kind)
+        )
     for key, name in _UNSUPPORTED.items():
         if config.get(key):
-            raise InputRefused(f"{folder.name}: the adapter uses {name}, which this version does not merge")
+            raise InputRefused(
+                _("{name}: the adapter uses {kind}, which this version does not merge").format(
+                    name=folder.name, kind=name
+                )
+            )
     if config.get("bias", "none") != "none":
-        raise InputRefused(f"{folder.name}: the adapter trained biases (bias={config['bias']!r}); not merged here")
+        raise InputRefused(
+            _("{name}: the adapter trained biases (bias={bias!r}); not merged here").format(
+                name=folder.name, bias=config["bias"]
+            )
+        )
 
 
 def _pairs(tensors: Mapping[str, StoredTensor], base: Mapping[str, StoredTensor]) -> dict[str, dict[str, StoredTensor]]:
@@ -104,25 +117,37 @@ def _pairs(tensors: Mapping[str, StoredTensor], base: Mapping[str, StoredTensor]
         else:
             pairs.setdefault(name, {})[match["side"]] = tensor
     if unmatched:
-        shown = ", ".join(unmatched[:3]) + (f" and {len(unmatched) - 3} more" if len(unmatched) > 3 else "")
-        raise InputRefused(f"adapter tensors that match nothing in the base: {shown}")
+        raise InputRefused(
+            _("{count} adapter tensors match nothing in the base: {names}").format(
+                count=len(unmatched), names=", ".join(unmatched[:3]) + (" …" if len(unmatched) > 3 else "")
+            )
+        )
     return pairs
 
 
 def _low_rank(name: str, pair: Mapping[str, StoredTensor], target: StoredTensor, config: Mapping[str, Any]) -> LowRank:
     module = name.removesuffix(".weight")
     if set(pair) != {"A", "B"}:
-        raise InputRefused(f"the adapter has only one half (lora_{next(iter(pair))}) for {module}")
+        raise InputRefused(
+            _("the adapter has only one half (lora_{side}) for {module}").format(side=next(iter(pair)), module=module)
+        )
     rank = _pattern(config.get("rank_pattern"), module, config.get("r"))
     alpha = _pattern(config.get("alpha_pattern"), module, config.get("lora_alpha"))
     if type(rank) is not int or rank < 1 or not isinstance(alpha, int | float) or not math.isfinite(alpha):
-        raise InputRefused(f"adapter_config.json has no usable r and lora_alpha for {module}")
+        raise InputRefused(_("adapter_config.json has no usable r and lora_alpha for {module}").format(module=module))
     expected = {"A": (rank, *target.shape[1:]), "B": (*target.shape[:1], rank)}
     for side, shape in expected.items():
         if len(target.shape) != 2 or pair[side].shape != shape:
             raise InputRefused(
-                f"the adapter is for another base: {module}.lora_{side} is {list(pair[side].shape)}, "
-                f"{list(shape)} would fit {name} {list(target.shape)}"
+                _(
+                    "the adapter is for another base: {module}.lora_{side} is {shape}, {fitting} would fit {target}"
+                ).format(
+                    module=module,
+                    side=side,
+                    shape=list(pair[side].shape),
+                    fitting=list(shape),
+                    target=list(target.shape),
+                )
             )
     scale = alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank
     return LowRank(_matrix(pair["A"]), _matrix(pair["B"]), scale)
@@ -135,16 +160,20 @@ def _pattern(patterns: object, module: str, default: object) -> Any:
                 if re.match(rf"(.*\.)?({key})$", module):
                     return value
             except re.error:
-                raise InputRefused(f"adapter_config.json has the malformed pattern {key!r}") from None
+                raise InputRefused(_("adapter_config.json has the malformed pattern {key!r}").format(key=key)) from None
     return default
 
 
 def _matrix(tensor: StoredTensor) -> NDArray[np.float32]:
     if tensor.dtype not in ("F32", "F16", "BF16"):
-        raise InputRefused(f"adapter tensor {tensor.name} is {tensor.dtype}; F32, F16 or BF16 were expected")
+        raise InputRefused(
+            _("adapter tensor {name} is {dtype}; F32, F16 or BF16 were expected").format(
+                name=tensor.name, dtype=tensor.dtype
+            )
+        )
     with tensor.path.open("rb") as file:
         rows = read_rows(file, tensor, 0, tensor.shape[0])
     matrix = to_f32(rows)
     if not np.isfinite(matrix).all():
-        raise InputRefused(f"adapter tensor {tensor.name} holds NaN or Inf")
+        raise InputRefused(_("adapter tensor {name} holds NaN or Inf").format(name=tensor.name))
     return matrix

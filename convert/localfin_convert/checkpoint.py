@@ -7,6 +7,7 @@ from typing import Any
 
 from localfin_convert.safetensors_file import StoredTensor, read_header
 from localfin_models.errors import InputRefused, NotFound
+from localfin_models.language import _
 
 MAX_JSON = 64 * 1024 * 1024
 INDEX = "model.safetensors.index.json"
@@ -23,14 +24,22 @@ class Checkpoint:
 def open_checkpoint(folder: Path) -> Checkpoint:
     """Raises NotFound without `folder`, InputRefused for whatever is wrong inside."""
     if not folder.exists():
-        raise NotFound(f"no such folder: {folder}")
+        raise NotFound(_("no such folder: {folder}").format(folder=folder))
     if not folder.is_dir():
-        raise InputRefused(f"{folder} is a file; give the model's folder (config.json and *.safetensors)")
+        raise InputRefused(
+            _("{folder} is a file; give the model's folder (config.json and *.safetensors)").format(folder=folder)
+        )
     config = read_json(folder / "config.json")
     if "auto_map" in config:
-        raise InputRefused(f"{folder.name}/config.json has `auto_map`: the model brings its own code, which is not run")
+        raise InputRefused(
+            _("{name}/config.json has `auto_map`: the model brings its own code, which is not run").format(
+                name=folder.name
+            )
+        )
     if config.get("quantization_config"):
-        raise InputRefused(f"{folder.name} is already quantized (quantization_config); give the 16-bit base")
+        raise InputRefused(
+            _("{name} is already quantized (quantization_config); give the 16-bit base").format(name=folder.name)
+        )
     return Checkpoint(folder, config, _tensors(folder))
 
 
@@ -38,14 +47,22 @@ def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in `path`. Raises InputRefused if it is missing, too big, or no object."""
     try:
         if path.stat().st_size > MAX_JSON:
-            raise InputRefused(f"{path.name} is larger than {MAX_JSON >> 20} MB")
+            raise InputRefused(_("{name} is larger than {limit} MB").format(name=path.name, limit=MAX_JSON >> 20))
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputRefused(f"{path.parent.name}/{path.name} cannot be read: {error.strerror}") from None
+        raise InputRefused(
+            _("{folder}/{file} cannot be read: {strerror}").format(
+                folder=path.parent.name, file=path.name, strerror=error.strerror
+            )
+        ) from None
     except (ValueError, RecursionError) as error:
-        raise InputRefused(f"{path.parent.name}/{path.name} is not JSON ({type(error).__name__})") from None
+        raise InputRefused(
+            _("{folder}/{file} is not JSON ({kind})").format(
+                folder=path.parent.name, file=path.name, kind=type(error).__name__
+            )
+        ) from None
     if not isinstance(value, dict):
-        raise InputRefused(f"{path.parent.name}/{path.name} is not a JSON object")
+        raise InputRefused(_("{folder}/{file} is not a JSON object").format(folder=path.parent.name, file=path.name))
     return value
 
 
@@ -59,16 +76,28 @@ def _tensors(folder: Path) -> dict[str, StoredTensor]:
     if not shards:
         pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
         if pickles:
-            raise InputRefused(f"{folder.name}/{pickles[0]} is a pickle, which can run code; save it as safetensors")
-        raise InputRefused(f"{folder.name} has no model*.safetensors")
+            raise InputRefused(
+                _("{folder}/{file} is a pickle, which can run code; save it as safetensors").format(
+                    folder=folder.name, file=pickles[0]
+                )
+            )
+        raise InputRefused(_("{name} has no model*.safetensors").format(name=folder.name))
     tensors: dict[str, StoredTensor] = {}
     for shard in shards:
         path = folder / shard
         if not path.is_file():
-            raise InputRefused(f"shard {shard} is missing from {folder.name}; {len(shards)} are listed")
+            raise InputRefused(
+                _("shard {shard} is missing from {name}; {count} are listed").format(
+                    shard=shard, name=folder.name, count=len(shards)
+                )
+            )
         for name, tensor in read_header(path).items():
             if name in tensors:
-                raise InputRefused(f"tensor {name!r} is in both {tensors[name].path.name} and {shard}")
+                raise InputRefused(
+                    _("tensor {name!r} is in both {first} and {shard}").format(
+                        name=name, first=tensors[name].path.name, shard=shard
+                    )
+                )
             tensors[name] = tensor
     if weight_map is not None:
         _match_index(weight_map, tensors)
@@ -78,17 +107,29 @@ def _tensors(folder: Path) -> dict[str, StoredTensor]:
 def _weight_map(index: Path) -> dict[str, str]:
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
-        raise InputRefused(f"{index.name} has no weight_map")
+        raise InputRefused(_("{name} has no weight_map").format(name=index.name))
     for shard in weight_map.values():
         if not isinstance(shard, str) or Path(shard).name != shard or not shard.endswith(".safetensors"):
-            raise InputRefused(f"{index.name} points to {str(shard)[:80]!r}, which is no safetensors file beside it")
+            raise InputRefused(
+                _("{name} points to {shard!r}, which is no safetensors file beside it").format(
+                    name=index.name, shard=str(shard)[:80]
+                )
+            )
     return weight_map
 
 
 def _match_index(weight_map: dict[str, str], tensors: dict[str, StoredTensor]) -> None:
     missing = next((name for name in weight_map if name not in tensors), None)
     if missing is not None:
-        raise InputRefused(f"{INDEX} lists {missing!r} in {weight_map[missing]}, which does not hold it")
+        raise InputRefused(
+            _("{index} lists {missing!r} in {shard}, which does not hold it").format(
+                index=INDEX, missing=missing, shard=weight_map[missing]
+            )
+        )
     extra = next((name for name in tensors if name not in weight_map), None)
     if extra is not None:
-        raise InputRefused(f"{tensors[extra].path.name} holds {extra!r}, which {INDEX} does not list")
+        raise InputRefused(
+            _("{name} holds {extra!r}, which {index} does not list").format(
+                name=tensors[extra].path.name, extra=extra, index=INDEX
+            )
+        )

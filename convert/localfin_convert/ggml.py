@@ -14,6 +14,7 @@ from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 from numpy.typing import NDArray
 
 from localfin_models.errors import LocalfinError
+from localfin_models.language import _
 
 _NAMES = {"linux": "libggml-base.so", "darwin": "libggml-base.dylib", "win32": "ggml-base.dll"}
 
@@ -23,13 +24,13 @@ def _library() -> ctypes.CDLL:
     spec = importlib.util.find_spec("llama_cpp")
     if spec is None or spec.origin is None:
         raise LocalfinError(
-            "llama-cpp-python is not installed: its quantizers are needed (pip install llama-cpp-python)"
+            _("llama-cpp-python is not installed: its quantizers are needed (pip install llama-cpp-python)")
         )
     path = Path(spec.origin).with_name("lib") / _NAMES.get(sys.platform, _NAMES["linux"])
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:
-        raise LocalfinError(f"ggml's library cannot be loaded: {error}") from None
+        raise LocalfinError(_("ggml's library cannot be loaded: {error}").format(error=error)) from None
     library.ggml_quantize_chunk.restype = ctypes.c_size_t
     library.ggml_quantize_chunk.argtypes = [
         ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p,
@@ -49,5 +50,9 @@ def quantize(kind: GGMLQuantizationType, rows: NDArray[np.float32]) -> NDArray[n
     out = np.empty((count, row_bytes(kind, columns)), np.uint8)
     written = _library().ggml_quantize_chunk(int(kind), rows.ctypes.data, out.ctypes.data, 0, count, columns, None)
     if written != out.nbytes:
-        raise LocalfinError(f"ggml wrote {written} bytes of {kind.name} where {out.nbytes} were expected")
+        raise LocalfinError(
+            _("ggml wrote {written} bytes of {name} where {nbytes} were expected").format(
+                written=written, name=kind.name, nbytes=out.nbytes
+            )
+        )
     return out

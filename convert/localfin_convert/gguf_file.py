@@ -18,6 +18,7 @@ from gguf import GGMLQuantizationType, GGUFValueType
 
 from localfin_convert.keys import Key
 from localfin_models.errors import InputRefused, IntegrityFailed, NotEnough, NotFound
+from localfin_models.language import _
 
 ALIGNMENT = 32
 _SCALAR = {
@@ -81,11 +82,13 @@ def part_path(out: Path) -> Path:
 
 def refuse_existing(out: Path, *, force: bool) -> None:
     if not out.parent.is_dir():
-        raise NotFound(f"no such folder for the output: {out.parent}")
+        raise NotFound(_("no such folder for the output: {parent}").format(parent=out.parent))
     if out.is_dir():
-        raise InputRefused(f"{out} is a folder; give a file name, such as {out / 'model.gguf'}")
+        raise InputRefused(
+            _("{out} is a folder; give a file name, such as {example}").format(out=out, example=out / "model.gguf")
+        )
     if out.exists() and not force:
-        raise InputRefused(f"{out} exists; --force replaces it")
+        raise InputRefused(_("{out} exists; --force replaces it").format(out=out))
 
 
 def refuse_small_disk(out: Path, needed: int) -> None:
@@ -95,7 +98,11 @@ def refuse_small_disk(out: Path, needed: int) -> None:
     stale = part_path(out)
     free = stat.f_bavail * stat.f_frsize + (stale.stat().st_blocks * 512 if stale.is_file() else 0)
     if free < needed:
-        raise NotEnough(f"{out.parent} has {_mb(free)} free; {_mb(needed)} are needed")
+        raise NotEnough(
+            _("{parent} has {free} free; {needed} are needed").format(
+                parent=out.parent, free=_mb(free), needed=_mb(needed)
+            )
+        )
 
 
 def _mb(size: int) -> str:
@@ -117,8 +124,10 @@ def whole_file(out: Path, size: int) -> Generator[BinaryIO]:
     except OSError as error:
         part.unlink(missing_ok=True)
         if error.errno == 28:  # ENOSPC
-            raise NotEnough(f"the disk of {out.parent} became full; {_mb(size)} are needed") from None
-        raise InputRefused(f"{out} cannot be written: {error.strerror}") from None
+            raise NotEnough(
+                _("the disk of {parent} became full; {size} are needed").format(parent=out.parent, size=_mb(size))
+            ) from None
+        raise InputRefused(_("{out} cannot be written: {strerror}").format(out=out, strerror=error.strerror)) from None
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -147,7 +156,11 @@ def hash_back(file: BinaryIO, spans: Sequence[Span]) -> str:
         whole.update(file.read(span.offset - file.tell()))  # alignment
         data = file.read(span.n_bytes)
         if zlib.crc32(data) != span.crc32:
-            raise IntegrityFailed(f"the disk returned other bytes than were written at offset {span.offset}; check it")
+            raise IntegrityFailed(
+                _("the disk returned other bytes than were written at offset {offset}; check it").format(
+                    offset=span.offset
+                )
+            )
         whole.update(data)
     whole.update(file.read())
     return whole.hexdigest()

@@ -15,6 +15,7 @@ from localfin_convert.numbers import bf16_bits, read_rows, round_to, to_f32
 from localfin_convert.plan import PlannedTensor
 from localfin_convert.safetensors_file import StoredTensor
 from localfin_models.errors import InputRefused
+from localfin_models.language import _
 
 BLOCK_ELEMENTS = 1 << 19
 _PRODUCT_ELEMENTS = 1 << 15  # float64 temporaries of the chain product stay in the L2 cache
@@ -105,11 +106,15 @@ def _encode(rows: NDArray[np.float32], tensor: PlannedTensor) -> NDArray[np.uint
         with np.errstate(over="ignore"):
             halves = values.astype(np.float16)
         if not np.isfinite(halves).all():
-            raise InputRefused(f"tensor {tensor.name} holds values beyond float16; choose -q bf16 or f32")
+            raise InputRefused(
+                _("tensor {name} holds values beyond float16; choose -q bf16 or f32").format(name=tensor.name)
+            )
         return halves.view(np.uint8)
     return ggml.quantize(final, values)
 
 
 def _refuse_infinite(rows: NDArray[np.float32], name: str) -> None:
     if not np.isfinite(rows).all():
-        raise InputRefused(f"tensor {name} holds NaN or Inf (or grew beyond its 16-bit type in the merge)")
+        raise InputRefused(
+            _("tensor {name} holds NaN or Inf (or grew beyond its 16-bit type in the merge)").format(name=name)
+        )

@@ -17,6 +17,7 @@ from localfin_convert.plan import Plan, make_plan
 from localfin_convert.positional import write_at
 from localfin_convert.safetensors_file import StoredTensor
 from localfin_models.errors import InputRefused
+from localfin_models.language import _
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -60,7 +61,7 @@ def convert(
     with whole_file(out, plan.total_bytes) as file:
         spans, changed = write_tensors(plan, file, threads or available_cores(), progress)
         if plan.adapters and not changed:
-            raise InputRefused("the adapter changes no weight after rounding: it has no effect on this base")
+            raise InputRefused(_("the adapter changes no weight after rounding: it has no effect on this base"))
         sha256 = hash_back(file, spans)
     seconds = time.monotonic() - started
     return Report(out, quantization, plan.parameters, plan.total_bytes, sha256, changed, seconds)

@@ -23,6 +23,7 @@ from localfin_convert.quantization import Choice
 from localfin_convert.safetensors_file import StoredTensor
 from localfin_convert.vocabulary import vocabulary_keys
 from localfin_models.errors import InputRefused
+from localfin_models.language import _
 
 HEAD = "lm_head.weight"
 CHAT_TEMPLATE = "tokenizer.chat_template"
@@ -99,7 +100,11 @@ def make_plan(base: Path, adapters: Sequence[Path], quantized_as: str, prompt_fo
 def _drafts(checkpoint: Checkpoint, family: Family, adapters: Sequence[Adapter]) -> list[_Draft]:
     missing = next((name for name in family.required() if name not in checkpoint.tensors), None)
     if missing is not None:
-        raise InputRefused(f"{checkpoint.folder.name} lacks the tensor {missing!r}; a shard may be missing")
+        raise InputRefused(
+            _("{name} lacks the tensor {missing!r}; a shard may be missing").format(
+                name=checkpoint.folder.name, missing=missing
+            )
+        )
     # transformers drops a duplicated head of a tied model when it saves a merge; so do we, and only then.
     tied = bool(checkpoint.config.get("tie_word_embeddings")) and bool(adapters)
     drafts = [_Draft(name, values, (), 0) for name, values in family.extra_tensors().items()]
@@ -110,7 +115,7 @@ def _drafts(checkpoint: Checkpoint, family: Family, adapters: Sequence[Adapter])
         deltas = tuple(adapter.deltas[name] for adapter in adapters if name in adapter.deltas)
         if tied and name == HEAD:
             if deltas:
-                raise InputRefused("the adapter changes lm_head, which this model shares with its embeddings")
+                raise InputRefused(_("the adapter changes lm_head, which this model shares with its embeddings"))
             continue
         _check(stored, target.heads, family)
         drafts.append(_Draft(target.name, stored, deltas, target.heads))
@@ -119,16 +124,26 @@ def _drafts(checkpoint: Checkpoint, family: Family, adapters: Sequence[Adapter])
 
 def _check(stored: StoredTensor, heads: int, family: Family) -> None:
     if stored.dtype not in FLOATS:
-        raise InputRefused(f"tensor {stored.name} is {stored.dtype}; BF16, F16 or F32 were expected")
+        raise InputRefused(
+            _("tensor {name} is {dtype}; BF16, F16 or F32 were expected").format(name=stored.name, dtype=stored.dtype)
+        )
     if len(stored.shape) not in (1, 2) or prod(stored.shape) == 0:
-        raise InputRefused(f"tensor {stored.name} has the shape {list(stored.shape)}; a vector or matrix was expected")
+        raise InputRefused(
+            _("tensor {name} has the shape {shape}; a vector or matrix was expected").format(
+                name=stored.name, shape=list(stored.shape)
+            )
+        )
     if heads and stored.shape[0] != heads * family.head_dim:
         raise InputRefused(
-            f"tensor {stored.name} has {stored.shape[0]} rows where config.json says {heads} heads of {family.head_dim}"
+            _("tensor {name} has {rows} rows where config.json says {heads} heads of {head_dim}").format(
+                name=stored.name, rows=stored.shape[0], heads=heads, head_dim=family.head_dim
+            )
         )
     if stored.name in ("model.embed_tokens.weight", HEAD) and stored.shape != (family.vocab_size, family.hidden):
         raise InputRefused(
-            f"tensor {stored.name} is {list(stored.shape)} where config.json says {[family.vocab_size, family.hidden]}"
+            _("tensor {name} is {shape} where config.json says {expected}").format(
+                name=stored.name, shape=list(stored.shape), expected=[family.vocab_size, family.hidden]
+            )
         )
 
 

@@ -5,28 +5,33 @@ import threading
 from typing import BinaryIO
 
 from localfin_models.errors import InputRefused
+from localfin_models.language import _
 
 _SEEK = threading.Lock()  # only platforms without pread share it
 
 
 def read_at(file: BinaryIO, size: int, offset: int) -> bytes:
-    """Exactly `size` bytes from `offset`. Raises InputRefused if the file ends before."""
-    if hasattr(os, "pread"):
-        parts = bytearray()
-        while len(parts) < size:  # one call returns at most 2 GiB
-            part = os.pread(file.fileno(), size - len(parts), offset + len(parts))
-            if not part:
-                break
-            if len(part) == size:
-                return part
-            parts += part
-        data = bytes(parts)
-    else:
+    """Exactly `size` bytes from `offset`. Raises InputRefused if the file ends before, or the disk fails."""
+    try:
+        data = _read(file, size, offset)
+    except OSError as error:
+        raise InputRefused(_("{file} cannot be read: {reason}").format(file=file.name, reason=error.strerror)) from None
+    if len(data) != size:
+        raise InputRefused(_("{file} became shorter while it was read").format(file=file.name))
+    return data
+
+
+def _read(file: BinaryIO, size: int, offset: int) -> bytes:
+    if not hasattr(os, "pread"):
         with _SEEK:
             file.seek(offset)
-            data = file.read(size)
-    if len(data) != size:
-        raise InputRefused(f"{file.name} became shorter while it was read")
+            return file.read(size)
+    data = os.pread(file.fileno(), size, offset)
+    while len(data) < size:  # one call returns at most 2 GiB
+        part = os.pread(file.fileno(), size - len(data), offset + len(data))
+        if not part:
+            break
+        data += part
     return data
 
 

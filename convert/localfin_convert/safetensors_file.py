@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from localfin_models.errors import InputRefused
+from localfin_models.language import _
 
 MAX_HEADER = 100 * 1024 * 1024  # the limit of the safetensors library itself
 DTYPE_BYTES = {
@@ -39,7 +40,11 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         prefix = file.read(8)
         length = int.from_bytes(prefix, "little")
         if len(prefix) < 8 or length > MAX_HEADER or 8 + length > size:
-            raise InputRefused(f"{path.name}: not a whole safetensors file ({size} bytes); copy it again")
+            raise InputRefused(
+                _("{file}: not a whole safetensors file ({size} bytes); copy it again").format(
+                    file=path.name, size=size
+                )
+            )
         raw = file.read(length)
     header = _parse(path, raw)
     start = 8 + length
@@ -52,31 +57,49 @@ def _parse(path: Path, raw: bytes) -> dict[str, Any]:
     def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            raise InputRefused(f"{path.name}: the header names a key twice")
+            raise InputRefused(_("{file}: the header names a key twice").format(file=path.name))
         return found
 
     try:
         header = json.loads(raw.decode("utf-8"), object_pairs_hook=no_duplicates)
     except (ValueError, RecursionError) as error:
-        raise InputRefused(f"{path.name}: the safetensors header is not JSON ({type(error).__name__})") from None
+        raise InputRefused(
+            _("{file}: the safetensors header is not JSON ({kind})").format(file=path.name, kind=type(error).__name__)
+        ) from None
     if not isinstance(header, dict):
-        raise InputRefused(f"{path.name}: the safetensors header is not a JSON object")
+        raise InputRefused(_("{file}: the safetensors header is not a JSON object").format(file=path.name))
     return header
 
 
 def _entry(path: Path, name: str, entry: object, start: int, size: int) -> StoredTensor:
     if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
-        raise InputRefused(f"{path.name}: tensor {name[:80]!r} lacks dtype, shape or data_offsets")
+        raise InputRefused(
+            _("{file}: tensor {tensor!r} lacks dtype, shape or data_offsets").format(file=path.name, tensor=name[:80])
+        )
     dtype, shape, span = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
-        raise InputRefused(f"{path.name}: tensor {name[:80]!r} has the unknown dtype {str(dtype)[:40]!r}")
+        raise InputRefused(
+            _("{file}: tensor {tensor!r} has the unknown dtype {dtype!r}").format(
+                file=path.name, tensor=name[:80], dtype=str(dtype)[:40]
+            )
+        )
     if not (_naturals(shape) and _naturals(span) and len(span) == 2):
-        raise InputRefused(f"{path.name}: tensor {name[:80]!r} has a malformed shape or span")
+        raise InputRefused(
+            _("{file}: tensor {tensor!r} has a malformed shape or span").format(file=path.name, tensor=name[:80])
+        )
     begin, end = span
     if not begin <= end <= size - start:
-        raise InputRefused(f"{path.name}: tensor {name[:80]!r} ends after the file does; the file is cut short")
+        raise InputRefused(
+            _("{file}: tensor {tensor!r} ends after the file does; the file is cut short").format(
+                file=path.name, tensor=name[:80]
+            )
+        )
     if prod(shape) * DTYPE_BYTES[dtype] != end - begin:
-        raise InputRefused(f"{path.name}: tensor {name[:80]!r}: shape {shape} of {dtype} does not fill its span")
+        raise InputRefused(
+            _("{file}: tensor {tensor!r}: shape {shape} of {dtype} does not fill its span").format(
+                file=path.name, tensor=name[:80], shape=shape, dtype=dtype
+            )
+        )
     return StoredTensor(name, dtype, tuple(shape), path, start + begin, end - begin)
 
 
@@ -92,5 +115,7 @@ def _refuse_overlap(path: Path, tensors: list[StoredTensor]) -> None:
     end = 0
     for tensor in sorted(tensors, key=lambda tensor: (tensor.offset, tensor.n_bytes)):
         if tensor.offset < end:
-            raise InputRefused(f"{path.name}: tensor {tensor.name[:80]!r} overlaps another")
+            raise InputRefused(
+                _("{file}: tensor {tensor!r} overlaps another").format(file=path.name, tensor=tensor.name[:80])
+            )
         end = tensor.offset + tensor.n_bytes

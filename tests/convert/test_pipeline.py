@@ -133,7 +133,7 @@ def rename(tensors: dict, old: str, new: str) -> dict:
 FIRST = "base_model.model.model.layers.0.self_attn.q_proj.lora_"
 WIDER = {key: (kind, np.ones((*a.shape[:-1], a.shape[-1] + 8), a.dtype)) for key, (kind, a) in lora_tensors().items()}
 BAD_ADAPTERS = [
-    ({"tensors": rename(lora_tensors(), "layers.3", "layers.7")}, r"match nothing.*layers\.7.*and 1 more"),
+    ({"tensors": rename(lora_tensors(), "layers.3", "layers.7")}, r"match nothing.*layers\.7.*…"),
     ({"tensors": WIDER}, r"another base: .*layers\.0.*\[8, 264\], \[8, 256\] would fit"),
     (
         {"tensors": without(lora_tensors(), FIRST + "B.weight")},

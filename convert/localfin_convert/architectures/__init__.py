@@ -7,6 +7,7 @@ from localfin_convert.architectures.family import Family, Tensor
 from localfin_convert.architectures.llama import Llama, Mistral
 from localfin_convert.architectures.qwen2 import Qwen2
 from localfin_models.errors import InputRefused
+from localfin_models.language import _
 
 FAMILIES: dict[str, type[Family]] = {
     "LlamaForCausalLM": Llama,
@@ -22,5 +23,9 @@ def family_of(config: Mapping[str, Any]) -> Family:
     names = config.get("architectures")
     name = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else None
     if name not in FAMILIES:
-        raise InputRefused(f"unknown architecture {str(name)[:80]!r} in config.json; known: {', '.join(FAMILIES)}")
+        raise InputRefused(
+            _("unknown architecture {name!r} in config.json; known: {known}").format(
+                name=str(name)[:80], known=", ".join(FAMILIES)
+            )
+        )
     return FAMILIES[name](config)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from localfin_convert.keys import Key
 from localfin_models.errors import InputRefused
+from localfin_models.language import _
 
 _SKIPPED = (".attention.masked_bias", ".attention.bias", ".rotary_emb.inv_freq")
 
@@ -53,7 +54,9 @@ class Family:
         self.hidden = self._natural("hidden_size")
         if self.hidden % self.heads or self.heads % self.kv_heads:
             raise InputRefused(
-                f"config.json: hidden_size {self.hidden}, {self.heads} heads and {self.kv_heads} kv heads do not divide"
+                _("config.json: hidden_size {hidden}, {heads} heads and {kv_heads} kv heads do not divide").format(
+                    hidden=self.hidden, heads=self.heads, kv_heads=self.kv_heads
+                )
             )
         self.rope = self._rope_parameters()
         self._names = gguf.get_tensor_name_map(self.arch, self.layers)
@@ -76,7 +79,11 @@ class Family:
             return None
         mapped = self._names.get_name(key=name, try_suffixes=(".weight", ".bias"))
         if mapped is None:
-            raise InputRefused(f"tensor {name[:120]!r} does not belong to a {self.name} model of {self.layers} layers")
+            raise InputRefused(
+                _("tensor {name!r} does not belong to a {family} model of {layers} layers").format(
+                    name=name[:120], family=self.name, layers=self.layers
+                )
+            )
         return Tensor(mapped, self.heads_to_permute(name))
 
     def heads_to_permute(self, name: str) -> int:
@@ -118,14 +125,16 @@ class Family:
     def _rope_parameters(self) -> dict[str, Any]:
         stored = self.config.get("rope_parameters") or self.config.get("rope_scaling") or {}
         if not isinstance(stored, dict):
-            raise InputRefused("config.json: rope_parameters is not an object")
+            raise InputRefused(_("config.json: rope_parameters is not an object"))
         rope = dict(stored)
         rope.setdefault("rope_type", rope.get("type", "default"))
         rope.setdefault("rope_theta", self.config.get("rope_theta", 10000.0))
         if rope["rope_type"] in ("llama3", "yarn"):
             rope.setdefault("original_max_position_embeddings", self.config["max_position_embeddings"])
         if rope["rope_type"] not in ("default", "linear", "yarn", "llama3"):
-            raise InputRefused(f"config.json: rope type {str(rope['rope_type'])[:40]!r} is not supported")
+            raise InputRefused(
+                _("config.json: rope type {kind!r} is not supported").format(kind=str(rope["rope_type"])[:40])
+            )
         return rope
 
     def _rope_keys(self) -> list[Key]:
@@ -152,17 +161,27 @@ class Family:
     def _rope_real(self, name: str) -> float:
         value = self.rope.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e12:
-            raise InputRefused(f"config.json: rope {name} is {str(value)[:40]!r}, a positive number was expected")
+            raise InputRefused(
+                _("config.json: rope {name} is {value!r}, a positive number was expected").format(
+                    name=name, value=str(value)[:40]
+                )
+            )
         return float(value)
 
     def _natural(self, name: str) -> int:
         value = self.config.get(name)
         if type(value) is not int or not 0 < value < 2**31:
-            raise InputRefused(f"config.json: {name} is {str(value)[:40]!r}, a positive integer was expected")
+            raise InputRefused(
+                _("config.json: {name} is {value!r}, a positive integer was expected").format(
+                    name=name, value=str(value)[:40]
+                )
+            )
         return value
 
     def _real(self, name: str) -> float:
         value = self.config.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
-            raise InputRefused(f"config.json: {name} is {str(value)[:40]!r}, a number was expected")
+            raise InputRefused(
+                _("config.json: {name} is {value!r}, a number was expected").format(name=name, value=str(value)[:40])
+            )
         return float(value)
