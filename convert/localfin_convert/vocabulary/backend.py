@@ -5,6 +5,7 @@ the tokens of `added_tokens_decoder` are added in the order of their ids, then t
 so on) and the extra ones, unless they are added tokens already. The file's normalizer and pre-tokenizer stay.
 """
 
+import json
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
@@ -130,7 +131,9 @@ def _added_token(entry: Any, files: TokenizerFiles, **fixed: bool) -> AddedToken
 
 def _named_tokens(files: TokenizerFiles) -> list[AddedToken]:
     settings = _settings(files)
-    defaults = CLASS_TOKENS.get(_tokenizer_class(files), {})
+    padding: object = (files.tokenizer or {}).get("padding")
+    in_file = {"pad_token": padding.get("pad_token")} if isinstance(padding, dict) else {}
+    defaults = {**in_file, **CLASS_TOKENS.get(_tokenizer_class(files), {})}
     more = (key for key in settings if key.endswith("_token") and key not in NAMED_TOKENS)
     entries = [settings.get(key, defaults.get(key)) for key in [*NAMED_TOKENS, *more]]
     return [_added_token(entry, files, special=True) for entry in entries if token_content(entry) is not None]
@@ -162,6 +165,5 @@ def _tokenizer_class(files: TokenizerFiles) -> str:
 
 
 def _byte_level(files: TokenizerFiles) -> bool:
-    parts = [(files.tokenizer or {}).get(part) for part in ("pre_tokenizer", "decoder")]
-    steps = [step for part in parts if isinstance(part, dict) for step in (part, *(part.get("pretokenizers") or []))]
-    return any(isinstance(step, dict) and step.get("type") == "ByteLevel" for step in steps)
+    parts = [(files.tokenizer or {}).get(part) for part in ("pre_tokenizer", "decoder", "post_processor")]
+    return '"ByteLevel"' in json.dumps(parts)

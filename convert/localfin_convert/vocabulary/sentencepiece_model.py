@@ -52,7 +52,7 @@ def _load(files: TokenizerFiles) -> Any:
             raise InputRefused(_("{file} is larger than {most} MB").format(file=file, most=MAX_MODEL >> 20))
         processor = SentencePieceProcessor()
         processor.LoadFromSerializedProto(path.read_bytes())
-    except (RuntimeError, OSError):
+    except (RuntimeError, OSError, UnicodeDecodeError):
         raise damaged(file, _("no SentencePiece model; where tokenizer.json holds the vocabulary, remove it")) from None
     if processor.vocab_size() == 0:
         raise damaged(file, _("it has no tokens"))
