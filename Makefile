@@ -25,4 +25,4 @@ goldens:
 	python -m tests.golden.make $(LLAMA_CPP)
 
 catalogues:
-	python models/localfin_models/locale/compile.py
+	python models/catalogues.py
