@@ -11,7 +11,7 @@ from tests.convert.small_tokenizers import write_folder
 from localfin_convert.prompt_format import SEED_TEMPLATE, resolve_prompt_format
 from localfin_models.errors import InputRefused, NotFound
 
-STARTER = Path(__file__).parents[2] / "models" / "starter" / "adapter" / "chat_template.jinja"
+MODELS = Path(__file__).parents[2] / "models"
 NAMED = [{"name": "tool", "template": "x"}, {"name": "default", "template": "{{ own }}"}]
 QUESTION = "이자는 얼마입니까?"
 
@@ -59,8 +59,9 @@ def test_a_role_that_would_be_lost_is_refused(turns: list[tuple[str, str]]) -> N
         render(turns)
 
 
-def test_the_starters_template_is_this_one() -> None:
-    assert STARTER.read_text(encoding="utf-8").removesuffix("\n") == SEED_TEMPLATE
+@pytest.mark.parametrize("folder", ["recipes", "starter/adapter"])
+def test_the_starters_template_is_this_one(folder: str) -> None:
+    assert (MODELS / folder / "chat_template.jinja").read_text(encoding="utf-8").removesuffix("\n") == SEED_TEMPLATE
 
 
 def test_named_choices(tmp_path: Path) -> None:
