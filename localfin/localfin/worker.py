@@ -82,13 +82,14 @@ class SealedWorker:
         self.stop()
         self._process = _spawn(self._service)
         self._write({"limits": _limits_frame(limits), "options": dict(options or {})})
+        self._id = 0
         frame = self._read()
         if "error" in frame:
             self.stop()
             raise self._error(frame)
-        ready = frame.get("ready")
-        if not isinstance(ready, dict):
+        if "ready" not in frame:
             raise self._broken()
+        ready: dict[str, Any] = frame["ready"]
         return ready
 
     def stream(self, call: str, arguments: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
@@ -104,12 +105,12 @@ class SealedWorker:
                 if frame.get("id") != mine:
                     continue  # the rest of a call that was left early
                 if "event" in frame:
-                    yield _object(frame["event"])
+                    yield frame["event"]
                     continue
                 self._running = None
                 if "error" in frame:
                     raise self._error(frame)
-                yield {"done": _object(frame.get("done"))}
+                yield {"done": frame["done"]}
                 return
             raise LocalfinError(_("another request took this one's place"))
         finally:
@@ -183,7 +184,10 @@ class SealedWorker:
             frame = json.loads(line)
         except (ValueError, RecursionError):
             raise self._broken() from None
-        return _object(frame)
+        if not _is_frame(frame, self._id):
+            raise self._broken()
+        checked: dict[str, Any] = frame
+        return checked
 
     def _error(self, frame: Mapping[str, Any]) -> LocalfinError:
         return self._errors.get(str(frame["error"]), LocalfinError)(str(frame.get("message", "")))
@@ -254,6 +258,8 @@ def bare_environment() -> dict[str, str]:
     return kept | {
         "PYTHONPATH": os.pathsep.join(p for p in paths if p),
         "PYTHONUTF8": "1",
+        # What it prints last is told as its last words: in the order it was said.
+        "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         # Aborting, ggml would otherwise look for gdb on PATH and run it.
         "GGML_NO_BACKTRACE": "1",
@@ -281,5 +287,13 @@ def _how_it_ended(code: int) -> str:
     return _("the worker process was ended by {signal}").format(signal=name)
 
 
-def _object(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _is_frame(frame: object, newest: int) -> bool:
+    """Whether a child may say this: it is not trusted to keep to the form."""
+    if not isinstance(frame, dict):
+        return False
+    if "error" in frame:
+        return newest == 0 or frame.get("id") in range(1, newest + 1)
+    if "ready" in frame:
+        return isinstance(frame["ready"], dict)
+    said = frame.get("event", frame.get("done"))
+    return frame.get("id") in range(1, newest + 1) and isinstance(said, dict)

@@ -78,11 +78,10 @@ def main(service_name: str, request_fd: int, answer_fd: int) -> None:
         _send(answers, {"error": type(error).__name__, "message": str(error)})
         return
     _send(answers, {"ready": asdict(status)})
-    work: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    reader = threading.Thread(target=_read_requests, args=(requests, work, cancelled), daemon=True)
-    reader.start()
+    inbox = _Inbox(cancelled)
+    threading.Thread(target=inbox.read, args=(requests,), daemon=True).start()
     while True:
-        _serve(service, work.get(), answers)
+        _serve(service, inbox.take(), answers)
 
 
 def _serve(service: Service, request: dict[str, Any], answers: IO[bytes]) -> None:
@@ -100,18 +99,38 @@ def _serve(service: Service, request: dict[str, Any], answers: IO[bytes]) -> Non
         _send(answers, {"id": number, "error": "NotEnough", "message": "out of memory"})
 
 
-def _read_requests(requests: IO[bytes], work: "queue.SimpleQueue[dict[str, Any]]", cancelled: CancelFlag) -> None:
-    """Runs beside the work, so that a cancellation arrives during it and the parent's end ends it."""
-    newest = 0
-    for line in requests:
-        frame = json.loads(line)
-        if "cancel" not in frame:
-            newest = frame["id"]
-            cancelled.clear()
-            work.put(frame)
-        elif frame["id"] == newest:
-            cancelled.set()
-    os._exit(0)
+class _Inbox:
+    """Requests in order, and cancellations, each of which finds its own request: running, waiting or over."""
+
+    def __init__(self, flag: CancelFlag) -> None:
+        self._flag = flag
+        self._waiting: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._current = 0
+        self._cancelled: set[int] = set()
+
+    def read(self, requests: IO[bytes]) -> None:
+        """Runs beside the work, so that a cancellation arrives during it and the parent's end ends it."""
+        for line in requests:
+            frame = json.loads(line)
+            if "cancel" not in frame:
+                self._waiting.put(frame)
+                continue
+            with self._lock:
+                self._cancelled.add(frame["id"])
+                if frame["id"] == self._current:
+                    self._flag.set()
+        os._exit(0)
+
+    def take(self) -> dict[str, Any]:
+        request = self._waiting.get()
+        with self._lock:
+            self._current = request["id"]
+            self._flag.clear()
+            if self._current in self._cancelled:
+                self._flag.set()
+            self._cancelled = {number for number in self._cancelled if number > self._current}
+        return request
 
 
 def _send(answers: IO[bytes], frame: dict[str, Any]) -> None:

@@ -52,7 +52,7 @@ _X86_64 = {
     "open": 2, "socket": 41, "connect": 42, "accept": 43, "sendto": 44, "recvfrom": 45, "sendmsg": 46, "recvmsg": 47,
     "bind": 49, "listen": 50, "socketpair": 53, "clone": 56, "fork": 57, "vfork": 58, "execve": 59, "kill": 62,
     "truncate": 76, "rename": 82, "mkdir": 83, "rmdir": 84, "creat": 85, "link": 86, "unlink": 87, "symlink": 88,
-    "chmod": 90, "chown": 92, "lchown": 94, "ptrace": 101, "mknod": 133, "chroot": 161, "mount": 165, "umount2": 166,
+    "chmod": 90, "fchmod": 91, "chown": 92, "fchown": 93, "lchown": 94, "ptrace": 101, "mknod": 133, "chroot": 161, "mount": 165, "umount2": 166,
     "init_module": 175, "setxattr": 188, "lsetxattr": 189, "removexattr": 197, "lremovexattr": 198, "tkill": 200,
     "mq_open": 240, "kexec_load": 246, "add_key": 248, "request_key": 249, "keyctl": 250, "openat": 257, "mkdirat": 258,
     "mknodat": 259, "fchownat": 260, "unlinkat": 263, "renameat": 264, "linkat": 265, "symlinkat": 266, "fchmodat": 268,
@@ -60,11 +60,12 @@ _X86_64 = {
     "open_by_handle_at": 304, "sendmmsg": 307, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311,
     "finit_module": 313, "renameat2": 316, "kexec_file_load": 320, "bpf": 321, "execveat": 322, "userfaultfd": 323,
     "rt_sigqueueinfo": 129, "shmget": 29, "semget": 64, "msgget": 68, "tgkill": 234, "rt_tgsigqueueinfo": 297,
-    "fchmodat2": 452,
+    "fchmodat2": 452, "utime": 132, "fsetxattr": 190, "fremovexattr": 199, "utimes": 235, "futimesat": 261,
 }  # fmt: skip
 
 _AARCH64 = {
-    "setxattr": 5, "lsetxattr": 6, "removexattr": 14, "lremovexattr": 15, "mknodat": 33, "mkdirat": 34, "unlinkat": 35,
+    "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "fremovexattr": 16, "fchmod": 52, "fchown": 55,
+    "removexattr": 14, "lremovexattr": 15, "mknodat": 33, "mkdirat": 34, "unlinkat": 35,
     "symlinkat": 36, "linkat": 37, "renameat": 38, "umount2": 39, "mount": 40, "truncate": 45, "chroot": 51,
     "fchmodat": 53, "fchownat": 54, "openat": 56, "utimensat": 88, "unshare": 97, "kexec_load": 104, "init_module": 105,
     "ptrace": 117, "kill": 129, "tkill": 130, "tgkill": 131, "rt_sigqueueinfo": 138, "mq_open": 180, "msgget": 186,
@@ -103,8 +104,9 @@ _ALONE = (
 
 _NO_FILE_CHANGES = (
     "truncate", "rename", "renameat", "renameat2", "mkdir", "mkdirat", "rmdir", "creat", "link", "linkat", "unlink",
-    "unlinkat", "symlink", "symlinkat", "chmod", "fchmodat", "fchmodat2", "chown", "lchown", "fchownat", "mknod",
-    "mknodat", "setxattr", "lsetxattr", "removexattr", "lremovexattr", "utimensat",
+    "unlinkat", "symlink", "symlinkat", "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown",
+    "fchownat", "mknod", "mknodat", "setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr",
+    "fremovexattr", "utime", "utimes", "futimesat", "utimensat",
 )  # fmt: skip
 
 

@@ -1,0 +1,67 @@
+"""Services that worker processes of the tests run; imported by them, not by pytest."""
+
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+from localfin.seal import WorkerLimits
+from localfin.worker_child import CancelFlag, Emit
+from localfin_models.errors import InputRefused, NotFound
+
+
+class Odd:
+    def prepare(self, options: dict[str, Any], limits: WorkerLimits, cancelled: CancelFlag) -> WorkerLimits:
+        if options.get("refuse"):
+            raise NotFound("not here")
+        print("printed while it starts")
+        self._cancelled = cancelled
+        return limits
+
+    def handle(self, call: str, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
+        return dict(getattr(self, call)(arguments, emit) or {})
+
+    def echo(self, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
+        print("printed while it works", flush=True)
+        os.write(1, b'{"id": 1, "done": {"forged": true}}\n')
+        return arguments
+
+    def count(self, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
+        for number in range(arguments["to"]):
+            emit({"number": number})
+        return {"counted": arguments["to"]}
+
+    def wait(self, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
+        emit({"waiting": True})
+        while not self._cancelled:
+            time.sleep(0.005)
+        return {"cancelled": True}
+
+    def refuse(self, arguments: dict[str, Any], emit: Emit) -> None:
+        raise InputRefused("안 됩니다")
+
+    def die(self, arguments: dict[str, Any], emit: Emit) -> None:
+        print("the last\x1b[31m words", file=sys.stderr, flush=True)
+        signal.raise_signal(signal.SIGKILL) if arguments.get("kill") else os.abort()
+
+    def leave(self, arguments: dict[str, Any], emit: Emit) -> None:
+        os._exit(3)
+
+    def fail(self, arguments: dict[str, Any], emit: Emit) -> None:
+        raise ZeroDivisionError("a bug")
+
+    def fill(self, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
+        return {"length": len(bytearray(arguments["bytes"]))}
+
+    def variables(self, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
+        return dict(os.environ)
+
+    def scribble(self, arguments: dict[str, Any], emit: Emit) -> None:
+        """Write what is no frame into the answers' pipe, as a taken-over worker would."""
+        for descriptor in range(3, 16):
+            try:
+                os.write(descriptor, arguments["text"].encode())
+            except OSError:
+                continue
+        time.sleep(60)
