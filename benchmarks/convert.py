@@ -17,7 +17,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from measure import Cost, forget, machine, run
+from measure import Cost, machine, prepare, run
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -112,19 +112,20 @@ def build_checkpoint(work: Path, layers: int) -> Path:
 
 def usual_steps(checkpoint: Path, llama_cpp: Path, work: Path, *, cold: bool) -> dict[str, Cost]:
     """peft, the converter and the quantizer, and their sum (of the memory: the largest)."""
-    base, merged, sixteen = checkpoint / "base", work / "merged", work / "sixteen.gguf"
+    base, merged, sixteen = checkpoint / "base", work / "merged", work / "sixteen" / "model.gguf"
     shutil.rmtree(merged, ignore_errors=True)
+    sixteen.parent.mkdir(exist_ok=True)
     costs: dict[str, Cost] = {}
-    _start(USUAL[0], checkpoint if cold else None)
+    _start(USUAL[0], checkpoint, cold)
     costs[USUAL[0]] = _python(work, "-c", MERGE, str(base), str(checkpoint / "adapter1"), str(merged))
     for file in base.iterdir():
         if not file.name.startswith("model"):
             shutil.copy(file, merged)
-    _start(USUAL[1], merged if cold else None)
+    _start(USUAL[1], merged, cold)
     script = str(llama_cpp / "convert_hf_to_gguf.py")
     costs[USUAL[1]] = _python(work, script, str(merged), "--outfile", str(sixteen), "--outtype", "auto")
     shutil.rmtree(merged)
-    _start(USUAL[2], work if cold else None)
+    _start(USUAL[2], sixteen.parent, cold)
     costs[USUAL[2]] = _python(work, "-c", QUANTIZE, str(sixteen), str(work / "usual.gguf"))
     sixteen.unlink()
     every = list(costs.values())
@@ -139,7 +140,7 @@ def usual_steps(checkpoint: Path, llama_cpp: Path, work: Path, *, cold: bool) ->
 
 
 def ours(checkpoint: Path, work: Path, *, cold: bool) -> Cost:
-    _start(OURS, checkpoint if cold else None)
+    _start(OURS, checkpoint, cold)
     base, adapter = str(checkpoint / "base"), str(checkpoint / "adapter1")
     return _python(work, "-m", "localfin", "convert", base, "-a", adapter, "-o", str(work / "ours.gguf"), "--force")
 
@@ -185,10 +186,9 @@ def heading(about: dict[str, str | int | float], options: argparse.Namespace) ->
     )
 
 
-def _start(step: str, to_forget: Path | None) -> None:
+def _start(step: str, inputs: Path, cold: bool) -> None:
     print(f"{step} ...", file=sys.stderr)
-    if to_forget is not None:
-        forget(to_forget)
+    prepare(inputs, cold=cold)
 
 
 def _python(work: Path, *arguments: str) -> Cost:

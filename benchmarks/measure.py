@@ -53,13 +53,17 @@ def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Co
     )
 
 
-def forget(folder: Path) -> None:
-    """Drops a folder's files from the page cache, so that the next program reads them from the disk."""
+def prepare(folder: Path, *, cold: bool) -> None:
+    """Puts a folder's files into the page cache, or out of it, so that all programs start alike."""
     os.sync()
     for file in folder.rglob("*"):
         if file.is_file():
             with file.open("rb") as stream:
-                os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                if cold:
+                    os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                else:
+                    while stream.read(1 << 24):
+                        pass
 
 
 def machine() -> dict[str, str | int | float]:
