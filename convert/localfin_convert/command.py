@@ -14,7 +14,7 @@ from localfin_convert.quantization import QUANTIZATIONS
 from localfin_models.language import _
 
 
-@click.command("convert")
+@click.command("convert", help=_("Merge a LoRA adapter into BASE, convert to GGUF and quantize, in one pass."))
 @click.argument("base", type=click.Path(path_type=Path))
 @click.option(
     "-a", "--adapter", "adapters", multiple=True, type=click.Path(path_type=Path), help=_("A peft LoRA folder.")
@@ -40,7 +40,6 @@ def convert(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Merge a LoRA adapter into BASE, convert to GGUF and quantize, in one pass."""
     threads = threads or available_cores()
     if dry_run:
         plan = make_plan(base, adapters, quantization, prompt_format, name=out.stem)
