@@ -109,7 +109,9 @@ def test_a_kill_from_elsewhere_ends_the_call(started):
         next(events)
 
 
-@pytest.mark.parametrize("text", ["no json\n", "[1, 2]\n", '{"id": 1}\n', "x" * 70000 + "\n", '{"id":1,"event":3}\n{}\n'])
+@pytest.mark.parametrize(
+    "text", ["no json\n", "[1, 2]\n", '{"id": 1}\n', "x" * 70000 + "\n", '{"id":1,"event":3}\n{}\n']
+)
 def test_what_is_no_frame_ends_the_worker_or_is_passed_over(started, text):
     events = started.stream("scribble", {"text": text})
     with pytest.raises(WorkerDied, match="no answer"):

@@ -9,14 +9,14 @@ import importlib
 import importlib.machinery
 import importlib.util
 import sys
-from collections import deque
 from types import ModuleType
 from typing import Any
 
 from localfin_models.errors import LocalfinError
 from localfin_models.language import _
 
-_WARN, _ERROR, _CONTINUED = 3, 4, 5
+_ERROR, _CONTINUED = 4, 5  # ggml_log_level
+_KEPT_LINES = 8
 
 
 def load_binding() -> Any:
@@ -35,18 +35,18 @@ def load_binding() -> Any:
 
 
 class Log:
-    """llama.cpp's log, kept instead of printed: the last few warnings and errors, for an error's text."""
+    """llama.cpp's log, kept instead of printed: the first few errors since it was cleared, for an error's text."""
 
     def __init__(self, binding: Any) -> None:
-        self._lines: deque[str] = deque(maxlen=8)
+        self._lines: list[str] = []
         self._kept = False
         # Held here, or ctypes would free what C still calls.
         self._callback = binding.llama_log_callback(self._receive)
         binding.llama_log_set(self._callback, None)
 
-    def last_error(self) -> str:
-        """The newest line, the function's name in front of it taken off; empty if there was none."""
-        line = self._lines[-1] if self._lines else ""
+    def reason(self) -> str:
+        """The first error, which names the cause, without the function's name in front; empty if there was none."""
+        line = self._lines[0] if self._lines else ""
         head, colon, rest = line.partition(": ")
         return rest if colon and head.replace("_", "").isalnum() else line
 
@@ -55,9 +55,9 @@ class Log:
 
     def _receive(self, level: int, text: bytes, _user_data: object) -> None:
         if level != _CONTINUED:
-            self._kept = level in (_WARN, _ERROR)
+            self._kept = level == _ERROR
         line = text.decode("utf-8", "replace").strip()
-        if self._kept and line:
+        if self._kept and line and len(self._lines) < _KEPT_LINES:
             self._lines.append(line)
 
 

@@ -1,6 +1,5 @@
 """The engine's service inside the sealed worker: frames in, llama.cpp, frames out. Never imported by the parent."""
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,9 +48,14 @@ class EngineService:
     def _load(self) -> dict[str, Any]:
         options = self._options
         path = Path(options["path"])
-        threads = options["threads"] or available_cores()
         self._llama = Llama(
-            self._binding, self._log, path, options["n_ctx"], threads, self._gpu_layers, self._cancelled.bytes
+            self._binding,
+            self._log,
+            path,
+            options["n_ctx"],
+            options["threads"],
+            self._gpu_layers,
+            self._cancelled.bytes,
         )
         return {
             "n_ctx": self._llama.n_ctx,
@@ -143,10 +147,3 @@ def _beginning_of(stops: tuple[str, ...], text: str, longest: int) -> int:
         if any(stop.startswith(text[-count:]) for stop in stops):
             return count + len(text[:-count]) - len(text[:-count].rstrip("\n"))
     return len(text) - len(text.rstrip("\n")) if stops else 0
-
-
-def available_cores() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -20,7 +20,7 @@ from localfin.engine.events import (
     Text,
     Usage,
 )
-from localfin.engine.memory import estimate
+from localfin.engine.memory import available_cores, estimate
 from localfin.seal import WorkerLimits
 from localfin.text import clean_text
 from localfin.worker import SealedWorker, WorkerDied
@@ -34,7 +34,6 @@ _RENDER_S = 10.0
 """A chat template that takes longer is ended together with its process."""
 _CANCEL_S = 5.0
 """A generation that has not stopped so long after `cancel` is ended together with its process."""
-_MOST_THREADS = 512
 _SERVICE = "localfin.engine.child:EngineService"
 
 
@@ -62,12 +61,12 @@ class LlamaEngine:
         self.close()
         path = path.absolute()
         header = check_gguf(path)
-        n_ctx = _context_length(header, options)
+        n_ctx, threads = _context_length(header, options), options.threads or available_cores()
         need = estimate(header, n_ctx)
-        limits = WorkerLimits(read=(path.resolve(),), memory_bytes=need.address_space(options.threads or _MOST_THREADS))
+        limits = WorkerLimits(read=(path.resolve(),), memory_bytes=need.address_space(threads))
         hashed = _Hash(path)
         try:
-            self._worker.start(limits, {"path": str(path.resolve()), "n_ctx": n_ctx, "threads": options.threads,
+            self._worker.start(limits, {"path": str(path.resolve()), "n_ctx": n_ctx, "threads": threads,
                                         "gpu_layers": options.gpu_layers, "need": asdict(need)})  # fmt: skip
             loaded = self._worker.call("load")
         except WorkerDied as death:

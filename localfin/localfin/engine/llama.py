@@ -216,7 +216,7 @@ class Llama:
         params.n_gpu_layers = gpu_layers
         model = self._b.llama_model_load_from_file(str(path).encode(), params)
         if not model:
-            reason = log.last_error() or _("no reason given")
+            reason = log.reason() or _("no reason given")
             raise InputRefused(_("llama.cpp cannot load {path}: {reason}").format(path=path, reason=reason))
         if not self._b.llama_model_has_decoder(model) or self._b.llama_model_has_encoder(model):
             raise InputRefused(_("{path} is no model that writes text").format(path=path))
@@ -231,7 +231,7 @@ class Llama:
         params.abort_callback_data = ctypes.cast(self._cancelled, ctypes.c_void_p)
         context = self._b.llama_init_from_model(self._model, params)
         if not context:
-            reason = log.last_error() or _("no reason given")
+            reason = log.reason() or _("no reason given")
             raise NotEnough(
                 _("no memory for a context of {n_ctx} tokens ({reason}); load with a smaller --n-ctx").format(
                     n_ctx=n_ctx, reason=reason

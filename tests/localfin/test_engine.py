@@ -1,0 +1,317 @@
+"""The real engine in its real child: answers, cancellation, deaths, hostile files. Models are made by conftest."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from tests.localfin.tiny_gguf import BYTES, END, TURN, byte, chain_of
+
+from localfin.engine import client
+from localfin.engine.client import LlamaEngine
+from localfin.engine.errors import ContextFull, EngineDied
+from localfin.engine.events import Event, Finished, LoadOptions, Message, Prefill, Sampling, Text
+from localfin_models.errors import InputRefused, LocalfinError, NotEnough, NotFound
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[LlamaEngine]:
+    # Threads that wait for each other are slow where other processes want the same cores.
+    monkeypatch.setattr(client, "available_cores", lambda: 1)
+    made = LlamaEngine()
+    yield made
+    made.close()
+
+
+def user(text: str) -> list[Message]:
+    return [Message("user", text)]
+
+
+def text_of(events: Sequence[Event]) -> str:
+    return "".join(e.text for e in events if isinstance(e, Text))
+
+
+def finished(events: Sequence[Event]) -> Finished:
+    last = events[-1]
+    assert isinstance(last, Finished)
+    return last
+
+
+def test_an_answer_of_whole_characters_and_its_numbers(engine, speaker):
+    info = engine.load(speaker)
+    assert (info.name, info.quantization, info.n_ctx, info.n_ctx_train, info.gpu_layers) == (
+        "speaker",
+        "f32",
+        512,
+        512,
+        0,
+    )
+    assert info.size_bytes == speaker.stat().st_size
+    events = list(engine.generate(user("hi")))
+    assert text_of(events) == "가나 hello"
+    end = finished(events)
+    assert end.reason == "stop"
+    assert end.usage.completion_tokens == 7
+    assert end.usage.load_s > 0
+    prefills = [e for e in events if isinstance(e, Prefill)]
+    assert prefills[-1] == Prefill(end.usage.prompt_tokens, end.usage.prompt_tokens)
+    assert finished(list(engine.generate(user("hi")))).usage.load_s == 0
+
+
+def test_half_a_character_is_not_shown(engine, speaker):
+    engine.load(speaker)
+    events = list(engine.generate(user("hi"), Sampling(max_tokens=5)))
+    assert text_of(events) == "가"
+    assert finished(events).reason == "length"
+
+
+def test_the_context_is_filled_and_then_the_answer_ends(engine, endless):
+    engine.load(endless, LoadOptions(n_ctx=256))
+    events = list(engine.generate(user("hi")))
+    usage = finished(events).usage
+    assert finished(events).reason == "length"
+    assert usage.prompt_tokens + usage.completion_tokens == 256 + 1  # the last token needs no room
+
+
+def test_a_prompt_that_does_not_fit_is_refused_and_the_next_one_works(engine, speaker):
+    engine.load(speaker)
+    with pytest.raises(ContextFull, match="tokens, the context holds 512"):
+        list(engine.generate(user("word " * 400)))
+    assert text_of(list(engine.generate(user("hi")))) == "가나 hello"
+
+
+def test_the_same_seed_repeats_and_another_does_not(engine, make_gguf):
+    engine.load(make_gguf(name="random"))
+
+    def sampled(seed: int) -> str:
+        return text_of(list(engine.generate(user("hi"), Sampling(temperature=1.5, seed=seed, max_tokens=60))))
+
+    assert sampled(1) == sampled(1) != sampled(2)
+
+
+def test_turns_reuse_what_was_computed_and_answer_the_same(engine, make_gguf):
+    path = make_gguf(name="random")
+    first = [Message("user", "hello hello hello"), Message("assistant", "world"), Message("user", "and then?")]
+    engine.load(path)
+    fresh = text_of(list(engine.generate(first, Sampling(max_tokens=40))))
+    engine.load(path)
+    list(engine.generate(first[:1], Sampling(max_tokens=40)))
+    events = list(engine.generate(first, Sampling(max_tokens=40)))
+    begun = events[0]
+    assert isinstance(begun, Prefill)
+    assert begun.done > 10
+    assert text_of(events) == fresh
+
+
+def test_cancel_stops_a_long_prefill_quickly_and_the_context_stays_usable(engine, make_gguf):
+    engine.load(make_gguf(name="slow", n_ctx=8192, layers=24, width=320, chain=chain_of(*byte("\nok"), END)))
+    events = engine.generate(user("word " * 1500))
+    seen = [next(events)]
+    begun = time.monotonic()
+    threading.Timer(0.05, engine.cancel).start()
+    seen += events
+    assert finished(seen).reason == "cancelled"
+    assert time.monotonic() - begun < 1.5
+    assert text_of(seen) == ""
+    assert text_of(list(engine.generate(user("hi")))) == "ok"
+
+
+def test_cancel_stops_an_answer_and_keeps_what_was_said(engine, endless):
+    engine.load(endless)
+    events = []
+    for event in engine.generate(user("hi")):
+        events.append(event)
+        if len(text_of(events)) > 10:
+            engine.cancel()
+    assert finished(events).reason == "cancelled"
+    assert text_of(events).startswith("abababab")
+
+
+def test_a_killed_child_is_told_and_the_model_loads_again(engine, endless):
+    engine.load(endless)
+    events = engine.generate(user("hi"))
+    for event in events:
+        if isinstance(event, Text):
+            break
+    assert engine.pid is not None
+    os.kill(engine.pid, signal.SIGKILL)
+    with pytest.raises(EngineDied, match="SIGKILL"):
+        list(events)
+    assert engine.model is None
+    with pytest.raises(EngineDied):
+        engine.generate(user("hi"))
+    engine.load(endless)
+    assert text_of(list(engine.generate(user("hi"), Sampling(max_tokens=4)))) == "abab"
+
+
+def test_a_generation_left_early_makes_room_for_the_next(engine, endless):
+    engine.load(endless)
+    events = engine.generate(user("hi"))
+    next(events)
+    del events
+    assert text_of(list(engine.generate(user("hi"), Sampling(max_tokens=4)))) == "abab"
+
+
+def test_close_while_another_thread_reads(engine, endless):
+    engine.load(endless)
+    errors = []
+
+    def read() -> None:
+        try:
+            list(engine.generate(user("hi")))
+        except LocalfinError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    time.sleep(0.3)
+    engine.close()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert len(errors) == 1
+
+
+# What a prompt is made of
+
+SEES = "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{% endfor %}{{ '\n' }}"
+
+
+def test_a_template_that_writes_the_first_token_gets_no_second_one(engine, make_gguf):
+    path = make_gguf(name="bos", template=SEES, chain=chain_of(*byte("\nok"), END))
+    engine.load(path)
+    end = finished(list(engine.generate(user("x"))))
+    # <s> ▁ [ u s e r ] x \n
+    assert end.usage.prompt_tokens == 10
+
+
+def test_text_from_outside_is_no_control_token(engine, make_gguf):
+    plain, spelled = "x" * 8, "<|turn|>"
+    path = make_gguf(name="control", template=SEES, chain=chain_of(*byte("\nok"), END))
+    engine.load(path)
+    as_letters = finished(list(engine.generate(user(plain)))).usage.prompt_tokens
+    as_control = finished(list(engine.generate(user(spelled)))).usage.prompt_tokens
+    assert as_control >= as_letters
+
+
+def test_a_template_may_use_control_tokens(engine, make_gguf):
+    path = make_gguf(
+        name="turn", template="{{ messages[0]['content'] }}<|turn|>", chain=chain_of(TURN, *byte("ok"), END)
+    )
+    engine.load(path)
+    assert text_of(list(engine.generate(user("x")))) == "ok"
+
+
+def test_the_instruction_format_ends_at_its_next_heading(engine, make_gguf):
+    # 응답 ends in a line break; the model answers "가" and then begins "### 입력:" by itself.
+    heading = byte("#")
+    path = make_gguf(name="rambler", chain={**chain_of(*byte("\n가"), heading[0]), heading[0]: heading[0]})
+    engine.load(path)
+    answer = text_of(list(engine.generate(user("hi"), Sampling(max_tokens=12))))
+    assert answer.startswith("가#")  # hashes alone are no heading
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ raise_exception('no') }}",
+        "{{ messages.__class__.__mro__ }}",
+        "{{ 1 // 0 }}",
+        "{% for %}",
+        "{{ ''.join(9) }}",
+    ],
+)
+def test_a_template_that_fails_is_refused_and_the_child_lives(engine, make_gguf, template):
+    engine.load(make_gguf(name="fails", template=template))
+    with pytest.raises(InputRefused, match="chat template"):
+        list(engine.generate(user("hi")))
+    assert engine.model is not None
+
+
+def test_a_template_without_a_system_role_gets_it_with_the_question(engine, make_gguf):
+    template = (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+        "{{ messages[0]['content'] }}{{ '\n' }}"
+    )
+    engine.load(make_gguf(name="nosystem", template=template, chain=chain_of(*byte("\nok"), END)))
+    with_system = finished(list(engine.generate([Message("system", "abcdefgh"), *user("hi")])))
+    without = finished(list(engine.generate(user("hi"))))
+    assert with_system.usage.prompt_tokens >= without.usage.prompt_tokens + 8
+
+
+def test_a_template_that_never_ends_is_ended(engine, make_gguf, speaker, monkeypatch):
+    monkeypatch.setattr(client, "_RENDER_S", 0.7)
+    nested = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    engine.load(make_gguf(name="never", template=nested))
+    with pytest.raises(EngineDied, match="SIGKILL"):
+        list(engine.generate(user("hi")))
+    engine.load(speaker)
+    assert text_of(list(engine.generate(user("hi")))) == "가나 hello"
+
+
+def test_a_template_that_eats_memory_is_stopped_by_the_limit(engine, make_gguf):
+    engine.load(make_gguf(name="eats", template="{{ ('a' * 10**10) | length }}"))
+    with pytest.raises((NotEnough, EngineDied)):
+        list(engine.generate(user("hi")))
+
+
+# What is refused at load
+
+
+def test_no_file_no_gguf_and_too_much(engine, tmp_path, make_gguf, speaker):
+    with pytest.raises(NotFound):
+        engine.load(tmp_path / "missing.gguf")
+    text = tmp_path / "text.gguf"
+    text.write_text("GGUFs are nice, this is none of them")
+    with pytest.raises(InputRefused, match="no usable GGUF"):
+        engine.load(text)
+    with pytest.raises(InputRefused, match="trained with 512"):
+        engine.load(speaker, LoadOptions(n_ctx=1024))
+    with pytest.raises(LocalfinError, match="no GPU"):
+        engine.load(speaker, LoadOptions(gpu_layers=4))
+    engine.load(speaker)
+    assert text_of(list(engine.generate(user("hi")))) == "가나 hello"
+
+
+def test_a_context_larger_than_memory_says_how_much(engine, make_gguf):
+    path = make_gguf(name="long", n_ctx=1 << 27)
+    with pytest.raises(NotEnough, match=r"not enough memory: \d+\.\d GB needed"):
+        engine.load(path, LoadOptions(n_ctx=1 << 27))
+
+
+def test_a_file_that_kills_the_child_is_an_error_and_the_parent_lives(engine, make_gguf, speaker):
+    # The header is sound, the number of groups is not: llama.cpp asserts, and the assertion ends its process.
+    with pytest.raises(EngineDied, match=r"SIGABRT.*GGML_ASSERT"):
+        engine.load(make_gguf(name="kills", keys={"llama.expert_group_count": 3}))
+    engine.load(speaker)
+    assert text_of(list(engine.generate(user("hi")))) == "가나 hello"
+
+
+def test_what_the_model_says_carries_no_escape_sequence(engine, make_gguf):
+    escape = [BYTES + 0x1B, *byte("[31mred")]
+    engine.load(make_gguf(name="escape", chain=chain_of(*byte("\n"), *escape, END)))
+    said = text_of(list(engine.generate(user("hi"))))
+    assert "\x1b" not in said
+    assert said.endswith("red")
+
+
+def test_a_model_that_llama_cpp_refuses_says_its_reason(engine, make_gguf):
+    with pytest.raises(InputRefused, match=r"cannot load.*attn_k.weight"):
+        engine.load(make_gguf(name="refused", keys={"llama.attention.head_count_kv": 3}))
+
+
+def test_a_link_is_followed_to_the_model(engine, speaker, tmp_path):
+    link = tmp_path / "한글 이름.gguf"
+    link.symlink_to(speaker)
+    info = engine.load(link)
+    assert info.path == link
+    assert text_of(list(engine.generate(user("hi")))) == "가나 hello"
+
+
+def test_a_model_in_a_path_of_many_bytes(engine, speaker, tmp_path):
+    path = Path(tmp_path / ("ㄱ" * 80) / "모델 1.gguf")
+    path.parent.mkdir()
+    path.write_bytes(speaker.read_bytes())
+    assert engine.load(path).path == path
