@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftModel
@@ -24,6 +25,7 @@ from recipes.tokenizer import BOS, EOS, load
 SEED = 13
 QUESTIONS = 400
 MOST_TOKENS = 160
+BATCH = 16
 # As many training prompts as LoRA can have drawn: what a held-out question must differ from.
 TRAINED_EXAMPLES = 60_000
 
@@ -60,23 +62,28 @@ def named(example: Example, answer: str) -> bool:
 
 
 @torch.no_grad()
-def greedy(model: torch.nn.Module, vocabulary: SentencePieceProcessor, prompts: list[str]) -> list[tuple[str, bool]]:
-    """(answer, whether it ended by itself) for each prompt, one after the other."""
-    answers = []
-    for prompt in prompts:
-        tokens = torch.tensor([[BOS, *vocabulary.encode(prompt)]], device=next(model.parameters()).device)
+def greedy(model: Any, vocabulary: SentencePieceProcessor, prompts: list[str]) -> list[tuple[str, bool]]:
+    """(answer, whether it ended by itself) for each prompt; batches are padded on the left."""
+    encoded = [[BOS, *vocabulary.encode(prompt)] for prompt in prompts]
+    order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
+    answers: dict[int, tuple[str, bool]] = {}
+    for start in range(0, len(order), BATCH):
+        batch = order[start : start + BATCH]
+        width = max(len(encoded[i]) for i in batch)
+        tokens = torch.tensor([[EOS] * (width - len(encoded[i])) + encoded[i] for i in batch])
+        mask = torch.tensor([[0] * (width - len(encoded[i])) + [1] * len(encoded[i]) for i in batch])
         made = model.generate(
-            input_ids=tokens,
-            attention_mask=torch.ones_like(tokens),
+            input_ids=tokens.to(model.device),
+            attention_mask=mask.to(model.device),
             max_new_tokens=MOST_TOKENS,
             do_sample=False,
             eos_token_id=EOS,
             pad_token_id=EOS,
-        )[0, tokens.shape[1] :].tolist()
-        ended = EOS in made
-        text = vocabulary.decode([token for token in made if token != EOS])
-        answers.append((text.strip(), ended))
-    return answers
+        )
+        for i, row in zip(batch, made[:, width:].tolist(), strict=True):
+            ended = EOS in row
+            answers[i] = (vocabulary.decode(row[: row.index(EOS)] if ended else row).strip(), ended)
+    return [answers[i] for i in range(len(prompts))]
 
 
 def rows(questions: list[Example], answers: list[tuple[str, bool]], adapter: bool) -> list[Row]:

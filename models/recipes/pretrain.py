@@ -131,7 +131,7 @@ def held_out_loss(model: LlamaForCausalLM, work: Path) -> float:
     """Mean loss on held-out questions and answers in a layout of the pre-training documents."""
     model.eval()
     texts = (f"Question: {e.instruction}\n{e.input}\nAnswer: {e.output}" for e in examples(2000, SEED, held=True))
-    losses = [
+    losses: list[float] = [
         model(input_ids=batch.to(model.device), labels=batch.to(model.device)).loss.item()
         for batch in packed(texts, work, (Phase(16, 8, 256),))
     ]

@@ -43,7 +43,8 @@ FORMULAS = formulas()
 def round_amount(rng: random.Random, low: int, high: int) -> int:
     """An amount of one or two leading digits, in won, between 10^low and 10^(high+1)."""
     digits = rng.choice((rng.randint(1, 9) * 10, rng.randint(10, 99)))
-    return digits * 10 ** (rng.randint(low, high) - 1)
+    power = rng.randint(low, high) - 1
+    return digits * int(10**power)
 
 
 def rate(rng: random.Random) -> Decimal:

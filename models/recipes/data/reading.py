@@ -41,17 +41,18 @@ def _day(rng: random.Random, language: str) -> str:
     return f"{month}월 {day}일" if language == "ko" else f"{day}/{month}"
 
 
-FACTS: tuple[tuple[str, str, Draw], ...] = (
-    ("금리", "interest rate", _percent),
-    ("가입 기간", "term", _months),
-    ("최소 금액", "minimum amount", _money),
-    ("월 납입 한도", "monthly limit", _money),
-    ("가입 대상", "eligible age", _age),
-    ("가입 방법", "way to join", _channel),
-    ("우대금리", "bonus rate", _percent),
-    ("수수료", "fee", _money),
-    ("판매 종료일", "last day of sale", _day),
-    ("대출 한도", "loan limit", _money),
+# (Korean name, English name) and how a value is drawn
+FACTS: tuple[tuple[tuple[str, str], Draw], ...] = (
+    (("금리", "interest rate"), _percent),
+    (("가입 기간", "term"), _months),
+    (("최소 금액", "minimum amount"), _money),
+    (("월 납입 한도", "monthly limit"), _money),
+    (("가입 대상", "eligible age"), _age),
+    (("가입 방법", "way to join"), _channel),
+    (("우대금리", "bonus rate"), _percent),
+    (("수수료", "fee"), _money),
+    (("판매 종료일", "last day of sale"), _day),
+    (("대출 한도", "loan limit"), _money),
 )
 FIRST = {
     "ko": ("희망", "푸른", "새싹", "튼튼", "한빛", "든든", "행복", "바다", "소나무", "미래"),
@@ -87,31 +88,31 @@ SAY = {"ko": "{f}(은/는) {v}입니다.", "en": "The {f} is {v}."}
 MISSING = {"ko": "주어진 내용에는 {f}(이/가) 나와 있지 않습니다.", "en": "The text does not give the {f}."}
 
 
+def write_sheet(name: str, facts: list[tuple[str, str]], language: str, style: int) -> str:
+    """The facts as one line, as a list, or as sentences."""
+    if style == 0:
+        return f"{name}. " + ", ".join(f"{field} {value}" for field, value in facts) + "."
+    if style == 1:
+        return f"{name}\n" + "\n".join(f"{field}: {value}" for field, value in facts)
+    title = f"{name}." if language == "en" else f"{name}입니다."
+    return " ".join([title, *(fill(SAY[language], {"f": field, "v": value}) for field, value in facts)])
+
+
 def reading(language: str, held: bool, rng: random.Random) -> Example:
     column = 0 if language == "ko" else 1
     while True:
         name = rng.choice(FIRST[language]) + ("" if language == "ko" else " ") + rng.choice(SECOND[language])
-        facts = [(fact[column], fact[2](rng, language)) for fact in rng.sample(FACTS, rng.randint(3, 5))]
+        drawn = rng.sample(FACTS, rng.randint(3, 5))
+        facts = [(names[column], draw(rng, language)) for names, draw in drawn]
         if is_held(name, tuple(facts)) == held:
             break
     if rng.random() < 0.15:
         present = {field for field, _ in facts}
-        field = rng.choice([fact[column] for fact in FACTS if fact[column] not in present])
+        field = rng.choice([names[column] for names, _ in FACTS if names[column] not in present])
         output = fill(MISSING[language], {"f": field})
     else:
         field, value = rng.choice(facts)
         output = fill(SAY[language], {"f": field, "v": value})
-    style = rng.randrange(3)
-    if style == 0:
-        sheet = f"{name}. " + ", ".join(f"{f} {v}" for f, v in facts) + "."
-    elif style == 1:
-        sheet = f"{name}\n" + "\n".join(f"{f}: {v}" for f, v in facts)
-    else:
-        sheet = " ".join(
-            [
-                f"{name}." if language == "en" else f"{name}입니다.",
-                *(fill(SAY[language], {"f": f, "v": v}) for f, v in facts),
-            ]
-        )
+    sheet = write_sheet(name, facts, language, rng.randrange(3))
     question = fill(rng.choice(divide(ASK[language], held)), {"f": field})
     return Example("reading", language, question, sheet, output, field)
