@@ -1,0 +1,226 @@
+"""The command line as processes: exit codes, pipes, terminals, interrupts, JSON, and what the start costs."""
+
+import hashlib
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+posix_only = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX terminal or signals")
+ASK = [sys.executable, "-m", "localfin", "ask", "--threads", "1"]
+
+
+def test_an_answer_is_all_that_stands_on_stdout(run, speaker):
+    ran = run("ask", "hi", "-m", speaker, "--threads", 1)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "가나 hello\n", "")
+
+
+def test_a_question_comes_from_a_pipe_or_both(run, speaker):
+    def tokens(*arguments: str, stdin: str) -> int:
+        ran = run("ask", *arguments, "-m", speaker, "--json", "--threads", 1, stdin=stdin)
+        return json.loads(ran.stdout)["usage"]["prompt_tokens"]
+
+    alone, piped, both = tokens("abc", stdin=""), tokens(stdin="abc\n"), tokens("abc", stdin="defg")
+    assert alone == piped
+    assert both == alone + len("\n\n") + len("defg")
+
+
+def test_json_is_one_object_of_the_promised_form(run, speaker):
+    ran = run("ask", "hi", "-m", speaker, "--json", "--threads", 1)
+    said = json.loads(ran.stdout)
+    assert ran.stdout.count("\n") == 1
+    assert list(said) == ["answer", "model", "usage", "finish_reason"]
+    assert said["answer"] == "가나 hello"
+    assert said["model"]["name"] == "speaker"
+    assert said["model"]["path"] == str(speaker)
+    assert said["model"]["quantization"] == "f32"
+    assert said["model"]["sha256"] == hashlib.sha256(speaker.read_bytes()).hexdigest()
+    usage = said["usage"]
+    assert list(usage) == ["prompt_tokens", "completion_tokens", "prefill_s", "decode_tokens_per_s", "load_s"]
+    assert usage["completion_tokens"] == 7
+    assert all(value > 0 for value in usage.values())
+    assert said["finish_reason"] == "stop"
+
+
+def test_max_tokens_ends_with_length(run, endless):
+    said = json.loads(run("ask", "hi", "-m", endless, "-n", 6, "--json", "--threads", 1).stdout)
+    assert (said["answer"], said["finish_reason"], said["usage"]["completion_tokens"]) == ("ababab", "length", 6)
+
+
+def test_a_language_is_asked_for_only_where_it_is_not_the_questions(run, speaker):
+    def tokens(question: str, *more: str) -> int:
+        return json.loads(run("ask", question, *more, "-m", speaker, "--json", "--threads", 1).stdout)["usage"][
+            "prompt_tokens"
+        ]
+
+    plain = tokens("hello")
+    assert tokens("hello", "--lang", "en") == plain
+    assert tokens("hello", "--lang", "ko") > plain
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["ask", "hi", "-m", "/no/such/model.gguf"], 4, "no model"),
+        (["ask", "hi", "-m", "nameless"], 4, "no model nameless"),
+        (["ask", "hi", "-m", __file__], 3, "no usable GGUF"),
+        (["ask", "hi", "-m", str(Path(__file__).parent)], 3, "folder"),
+        (["ask"], 2, "ask what"),
+        (["ask", "hi", "--temperature", "9"], 2, "temperature"),
+        (["ask", "hi", "--gpu-layers", "many"], 2, "neither auto"),
+        (["nonsense"], 2, "nonsense"),
+        (["models", "show", "nameless"], 4, "nameless"),
+    ],
+)
+def test_errors_are_one_line_and_a_code(run, arguments, code, words):
+    ran = run(*arguments)
+    assert (ran.returncode, ran.stdout) == (code, "")
+    assert words in ran.stderr
+    assert "Traceback" not in ran.stderr
+    if code != 2:
+        assert ran.stderr.startswith("localfin: ")
+        assert ran.stderr.count("\n") == 1
+
+
+def test_too_little_memory_is_six_and_a_killed_child_is_one(run, make_gguf):
+    ran = run("ask", "hi", "-m", make_gguf(name="long", n_ctx=1 << 27), "--n-ctx", 1 << 27)
+    assert ran.returncode == 6
+    assert "GB needed" in ran.stderr
+    ran = run("ask", "hi", "-m", make_gguf(name="kills", keys={"llama.expert_group_count": 3}))
+    assert ran.returncode == 1
+    assert "SIGABRT" in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
+def test_what_was_not_expected_is_one_line_unless_asked_for_more(run, environment, localfin_home):
+    localfin_home.write_text("a file where the folder should be")
+    ran = run("models", "list")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.count("\n") == 1
+    environment["LOCALFIN_DEBUG"] = "1"
+    assert "Traceback" in run("models", "list").stderr
+
+
+def test_a_reader_that_leaves_is_no_error_message(endless, environment):
+    with piped([*ASK, "hi", "-m", endless], environment) as asked:
+        assert asked.stdout is not None
+        assert asked.stderr is not None
+        assert asked.stdout.read(4) == b"abab"
+        asked.stdout.close()
+        assert asked.stderr.read() == b""
+        assert asked.wait(20) != 0
+
+
+def piped(command: list[str | Path], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    )
+
+
+@posix_only
+def test_an_interrupt_keeps_what_was_said_and_exits_130(endless, environment):
+    with piped([*ASK, "hi", "-m", endless], environment) as asked:
+        assert asked.stdout is not None
+        assert asked.stderr is not None
+        first = asked.stdout.read(4)
+        asked.send_signal(signal.SIGINT)
+        rest, words = asked.stdout.read(), asked.stderr.read()
+        assert asked.wait(20) == 130
+    assert (first + rest).decode().replace("ab", "") in ("\n", "a\n")
+    assert words == b""
+
+
+@posix_only
+def test_a_terminal_sees_the_answer_grow_and_a_status_on_stderr(endless, environment):
+    import pty
+
+    parent, child = pty.openpty()
+    command = [*ASK, "hi", "-m", endless, "-n", "4000"]
+    with subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env=environment) as asked:
+        os.close(child)
+        pieces: list[bytes] = []
+        while True:
+            try:
+                piece = os.read(parent, 65536)
+            except OSError:
+                break  # how a pseudo-terminal says that the other side is closed
+            if not piece:
+                break
+            pieces.append(piece)
+        assert asked.wait(20) == 0
+    os.close(parent)
+    shown = b"".join(pieces)
+    assert shown.count(b"ab") == 2000
+    assert shown.startswith(b"\r\x1b[2Kloading the model")
+    assert len([p for p in pieces if b"ab" in p]) > 2
+
+
+def test_models_are_listed_shown_and_chosen(run, speaker, endless, localfin_home):
+    folder = localfin_home / "models"
+    folder.mkdir(parents=True)
+    (folder / "mine.gguf").write_bytes(speaker.read_bytes())
+    assert run("models", "use", "mine").returncode == 0
+    rows = [json.loads(line) for line in run("models", "list", "--json").stdout.splitlines()]
+    assert [(r["name"], r["origin"]) for r in rows if r["default"]] == [("mine", "home")]
+    assert run("ask", "hi", "--threads", 1).stdout == "가나 hello\n"
+    assert run("models", "use", endless).returncode == 0
+    shown = json.loads(run("models", "show", "--json").stdout)
+    assert (shown["name"], shown["quantization"], shown["layers"]) == ("endless", "f32", 1)
+    assert run("models", "use", __file__).returncode == 3
+    assert json.loads(run("models", "show", "--json").stdout)["name"] == "endless"
+
+
+def test_the_doctor_reports(run):
+    report = json.loads(run("doctor", "--json").stdout)
+    found = {f["name"]: f for f in report["findings"]}
+    assert found["llama-cpp-python"]["ok"]
+    assert "CPU" in found["llama.cpp"]["says"]
+    if sys.platform == "linux":
+        assert found["seal"]["ok"]
+        assert "Seccomp 2" in found["seal"]["says"]
+
+
+def test_help_lists_every_command_without_importing_one(environment):
+    code = (
+        "import sys\n"
+        "sys.argv = ['localfin', '--help']\n"
+        "from localfin.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as left:\n    assert left.code == 0\n"
+        "heavy = {'textual', 'torch', 'numpy', 'llama_cpp', 'gguf', 'jinja2', 'apsw', 'rich', 'sqlite3', 'asyncio'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+        "print(sorted(m for m in sys.modules if m.startswith('localfin')), file=sys.stderr)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    for command in ("convert", "ask", "models", "doctor"):
+        assert f"\n  {command} " in ran.stdout
+    heavy, ours = ran.stderr.splitlines()
+    assert heavy == "[]"
+    assert "commands" not in ours
+
+
+def test_import_localfin_is_cheap(environment):
+    code = (
+        "import sys, localfin\n"
+        "assert not [m for m in sys.modules if m.startswith('localfin.')]\n"
+        "print(localfin.Assistant.__name__, sorted({'textual', 'numpy', 'llama_cpp', 'jinja2'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert ran.stdout.strip() == "Assistant []"
+
+
+def test_help_costs_less_than_eight_bare_interpreters(environment):
+    def seconds(*command: str) -> float:
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, *command], stdout=subprocess.DEVNULL, env=environment, check=True)
+        return time.perf_counter() - begun
+
+    seconds("-m", "localfin", "--help")  # the first start writes byte code
+    pairs = [(seconds("-c", "pass"), seconds("-m", "localfin", "--help")) for _round in range(5)]
+    bare, helped = (statistics.median(column) for column in zip(*pairs, strict=True))
+    assert helped < 8 * bare
