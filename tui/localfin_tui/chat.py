@@ -266,7 +266,6 @@ class ChatScreen(Screen[None]):
     async def action_new_chat(self) -> None:
         if self._may_leave():
             self.chat_id = None
-            self.composer.clear()
             await self._show_chat()
 
     @on(HistoryPanel.Opened)
@@ -361,6 +360,7 @@ class ChatScreen(Screen[None]):
     def action_scroll(self, where: str) -> None:
         match where:
             case "page_up":
+                self.transcript.release_anchor()
                 self.transcript.scroll_page_up(animate=False)
             case "page_down":
                 self.transcript.scroll_page_down(animate=False)

@@ -37,5 +37,6 @@ class Composer(TextArea):
 
     async def _on_paste(self, event: events.Paste) -> None:
         """What is pasted may carry terminal control: insert it cleaned."""
+        event.stop()
         event.prevent_default()
         await super()._on_paste(events.Paste(clean_text(event.text)))

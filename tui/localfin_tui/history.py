@@ -92,11 +92,15 @@ class HistoryPanel(Vertical):
         except LocalfinError as error:
             self.notify(str(error), severity="warning", markup=False)
             return
-        first_new = page[0].id if self._shown and page else None
+        option = self.query_one(ChatList).highlighted_option
+        chosen = option.id if option else None
+        if self._shown and page:
+            chosen = str(page[0].id)
         self._shown += page
-        self._draw(len(page) == PAGE, first_new)
+        self._draw(len(page) == PAGE, chosen or str(self._current))
 
-    def _draw(self, more: bool, highlight: int | None) -> None:
+    def _draw(self, more: bool, chosen: str) -> None:
+        """List what has been read, with the cursor on the chat with the id `chosen` if it is there."""
         chats, empty = self.query_one(ChatList), self.query_one("#no-chats", Static)
         chats.clear_options()
         chats.add_options(_options(self._shown, self._current, self._store.now()))
@@ -105,9 +109,8 @@ class HistoryPanel(Vertical):
         chats.display = bool(self._shown)
         empty.display = not self._shown
         empty.update(_("Nothing found.") if self._query else _("Your chats will be listed here."))
-        wanted = str(self._current if highlight is None else highlight)
-        if any(str(chat.id) == wanted for chat in self._shown):
-            chats.highlighted = chats.get_option_index(wanted)
+        if any(str(chat.id) == chosen for chat in self._shown):
+            chats.highlighted = chats.get_option_index(chosen)
 
 
 def _options(chats: Sequence[Conversation], current: int | None, now: datetime) -> list[Option]:

@@ -43,7 +43,8 @@ class Transcript(VerticalScroll):
 
     @property
     def at_end(self) -> bool:
-        return self.scroll_y >= self.max_scroll_y - 1
+        """An anchored chat that does not fill its place stands at the bottom: its scroll position is negative then."""
+        return self.scroll_y < 0 or self.scroll_y >= self.max_scroll_y - 1
 
     async def show(self, messages: Sequence[StoredMessage], *, older: bool) -> None:
         """Replace everything by `messages`; `older` says that the store holds some before them."""
@@ -54,6 +55,7 @@ class Transcript(VerticalScroll):
                 await self.mount_all(([_older_button()] if older else []) + [_view(m) for m in messages])
                 self.follow()
             else:
+                self.scroll_to(y=0, animate=False, force=True, immediate=True)
                 await self.mount(Welcome(self._sealed))
 
     async def show_older(self, messages: Sequence[StoredMessage], *, older: bool) -> None:
