@@ -15,10 +15,10 @@ from localfin_models.errors import INTERRUPTED, LocalfinError
 from localfin_models.language import _
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "convert": ("localfin_convert.command:convert", "Merge, convert and quantize: base + adapter to GGUF."),
-    "ask": ("localfin.commands.ask:ask", "Answer one question."),
-    "models": ("localfin.commands.models:models", "List the models on this machine, show one, choose the default."),
-    "doctor": ("localfin.commands.doctor:doctor", "Say what is wrong with this machine, and prove the seal."),
+    "convert": ("localfin_convert.command:convert", _("Merge, convert and quantize: base + adapter to GGUF.")),
+    "ask": ("localfin.commands.ask:ask", _("Answer one question.")),
+    "models": ("localfin.commands.models:models", _("List the models on this machine, show one, choose the default.")),
+    "doctor": ("localfin.commands.doctor:doctor", _("Say what is wrong with this machine, and prove the seal.")),
 }
 APP = "localfin.commands.app:app"
 """What runs without a subcommand."""
@@ -38,7 +38,7 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section(_("Commands")):
-            formatter.write_dl([(name, _(text)) for name, (_where, text) in COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_where, text) in COMMANDS.items()])
 
 
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
