@@ -1,0 +1,66 @@
+"""The documents say what is true: every command is in both guides, every command line in them parses, links lead somewhere."""
+
+import importlib
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from localfin.cli import COMMANDS
+
+TOP = Path(__file__).parents[1]
+GUIDES = ("docs/en/guide.md", "docs/ko/guide.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/app.md", *GUIDES)
+FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#]+)\)")
+
+
+def command_lines(document: str) -> list[str]:
+    """What follows `localfin` in the fenced shell lines of `document`, comments and optional parts cut."""
+    found = []
+    for block in FENCE.findall((TOP / document).read_text(encoding="utf-8")):
+        for line in block.splitlines():
+            for part in re.split(r"&&|\|", re.sub(r"\[[^\]]*\]", "", line)):
+                words = shlex.split(part, comments=True)
+                if words[:1] == ["localfin"]:
+                    found.append(shlex.join(words[1:]))
+    return found
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_documented(guide: str, name: str) -> None:
+    assert f"localfin {name}" in (TOP / guide).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("document", ["README.md", *GUIDES])
+def test_documented_command_lines_parse(document: str) -> None:
+    lines = command_lines(document)
+    assert lines
+    for line in lines:
+        name, *arguments = shlex.split(line) or ["", ""]
+        if not name:
+            continue  # `localfin` alone
+        module, attribute = COMMANDS[name][0].split(":")
+        command = getattr(importlib.import_module(module), attribute)
+        while isinstance(command, click.Group) and arguments:
+            command = command.commands[arguments.pop(0)]
+        command.make_context(name, arguments)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(document: str) -> None:
+    for target in LINK.findall((TOP / document).read_text(encoding="utf-8")):
+        assert target.startswith("http") or ((TOP / document).parent / target).exists(), target
+
+
+def test_exit_codes_of_the_guide_are_the_programs() -> None:
+    from localfin_models import errors
+
+    codes = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type)} | {2, errors.INTERRUPTED}
+    for guide in GUIDES:
+        table = re.findall(r"\| (\d+) \|$", (TOP / guide).read_text(encoding="utf-8"), re.MULTILINE)
+        assert {int(code) for code in table} <= codes
+        assert {2, 3, 4, 5, 6, 130} <= {int(code) for code in table}

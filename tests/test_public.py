@@ -1,0 +1,39 @@
+"""The few public names of each package, and what importing them may cost."""
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+PUBLIC = {
+    "localfin": ["Answer", "Assistant", "LoadOptions", "Message", "ModelInfo", "Sampling", "Usage"],
+    "localfin_convert": ["Report", "convert"],
+    "localfin_models": ["GgufHeader", "check_gguf", "find_model", "list_models"],
+}
+TOP = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(("package", "names"), PUBLIC.items())
+def test_public_names(package: str, names: list[str]) -> None:
+    module = import_module(package)
+    assert sorted(module.__all__) == names
+    assert all(getattr(module, name).__doc__ for name in names)
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("localfin", {"numpy", "textual", "torch", "llama_cpp"}),
+        ("localfin_models", {"numpy", "textual", "torch", "llama_cpp"}),
+        ("localfin_convert", {"textual", "torch", "transformers", "peft", "llama_cpp"}),
+    ],
+)
+def test_imports_stay_light(module: str, absent: set[str]) -> None:
+    path = ":".join(str(TOP / name) for name in ("localfin", "convert", "tui", "models"))
+    code = f"import {module}, sys; {module}.__all__; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
+    assert not absent & set(run.stdout.split())
