@@ -1,4 +1,4 @@
-"""The documents say what is true: every command is in both guides, every command line in them parses, links lead somewhere."""
+"""The documents are true: every command is in both guides, their command lines parse, their links lead somewhere."""
 
 import importlib
 import re
