@@ -21,6 +21,10 @@ from localfin_models.catalog import find_model
 from localfin_models.errors import LocalfinError
 
 AnswerLanguage = Literal["ko", "en"]
+_ENGLISH_WORDS = frozenset({
+    "a", "an", "and", "are", "can", "do", "does", "explain", "for", "how", "i", "if", "in", "is", "it", "me", "my",
+    "of", "please", "should", "tell", "the", "to", "what", "when", "which", "who", "why",
+})  # fmt: skip
 _ASK_FOR = {"ko": "한국어로 답해 주세요.", "en": "Please answer in English."}
 
 
@@ -129,7 +133,11 @@ def conversation(
 
 
 def language_of(text: str) -> AnswerLanguage:
-    """`ko` where at least a fifth of the letters are Hangul (Korean questions carry English names), else `en`."""
-    letters = [c for c in text if c.isalpha()]
-    hangul = sum("가" <= c <= "힣" or "ㄱ" <= c <= "ㅣ" for c in letters)
-    return "ko" if letters and hangul * 5 >= len(letters) else "en"
+    """`ko` for a Korean question, which may be full of English names; `en` for any without Hangul.
+
+    Where both scripts stand, a small English word (what, the, is) makes it English, if most letters are Latin.
+    """
+    hangul = sum("가" <= c <= "힣" or "ㄱ" <= c <= "ㅣ" for c in text)
+    latin = sum(c.isascii() and c.isalpha() for c in text)
+    english = latin > hangul and not _ENGLISH_WORDS.isdisjoint(text.lower().split())
+    return "ko" if hangul and not english else "en"
