@@ -4,7 +4,6 @@ import pytest
 from localfin.engine.errors import EngineDied
 from localfin.engine.fake import Answer
 from localfin_tui.markdown import AnswerMarkdown
-from localfin_tui.message import Answer as AnswerView
 from localfin_tui.table import aligned
 from textual.content import Content
 from textual.events import Paste
@@ -39,9 +38,8 @@ ANSWER = f"""\
 """
 
 
-@pytest.mark.parametrize("delay_s", [0.0, 0.002])
-async def test_a_hostile_answer(desk, until, delay_s: float) -> None:
-    d = desk([Answer(ANSWER, piece=7, delay_s=delay_s)])
+async def test_a_hostile_answer(desk, until) -> None:
+    d = desk([Answer(ANSWER, piece=7, delay_s=0.002)])
     async with d.run(size=(150, 60)) as pilot:
         await until(pilot, lambda: d.chat.phase == "ready")
         await pilot.press("q", "enter")
@@ -105,27 +103,28 @@ async def test_an_engine_error_with_markup(desk, until, monkeypatch: pytest.Monk
         await until(pilot, lambda: "[/nothing] [red]died" in d.words)
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "# one\n\nwords\n\n```python\nx = 1\n```\n\nmore\n\n| a | 금액 |\n|---|---:|\n| 1 | 10,000원 |\n| 2 | 5원 |\n\n- x\n- y\n",
-        "1. 첫째\n2. 둘째\n   - 안쪽\n\n> 인용\n\n---\n\n~~지움~~ *기울임* **굵게** `code`\n",
-        "첫 줄\n둘째 줄\n\n```\nunclosed fence\n| a | b |\n",
-    ],
-)
-@pytest.mark.parametrize("piece", [1, 3, 1000])
-async def test_a_stream_ends_as_the_whole_would_look(desk, until, source: str, piece: int) -> None:
-    d = desk([Answer(source, piece=piece, delay_s=0.001)])
-    async with d.run(size=(100, 40)) as pilot:
-        await until(pilot, lambda: d.chat.phase == "ready")
-        await pilot.press("q", "enter")
-        await until(pilot, lambda: d.engine.asked and d.chat.phase == "ready")
-        view = d.chat.query_one(AnswerView)
-        streamed = d.words
-        await view.query_one(AnswerMarkdown).update(source)
-        await pilot.pause()
-        assert d.words == streamed
-        assert view.query_one(AnswerMarkdown).source.strip() == source.strip()
+SOURCES = [
+    "# one\n\nwords\n\n```python\nx = 1\n```\n\nmore\n\n| a | 금액 |\n|---|---:|\n| 1 | 10,000원 |\n| 2 | 5원 |\n\n- x\n- y",
+    "1. 첫째\n2. 둘째\n   - 안쪽\n\n> 인용\n\n---\n\n~~지움~~ *기울임* **굵게** `code`",
+    "첫 줄\n둘째 줄\n\n```\nunclosed fence\n| a | b |",
+]
+
+
+@pytest.mark.parametrize("piece", [1, 5])
+async def test_a_stream_ends_as_the_whole_would_look(desk, until, piece: int) -> None:
+    d = desk([Answer(source, piece=piece, delay_s=0.001) for source in SOURCES])
+    async with d.run(size=(100, 60)) as pilot:
+        for n, source in enumerate(SOURCES, 1):
+            await until(pilot, lambda: d.chat.phase == "ready")
+            d.chat.composer.text = "q"
+            d.chat.composer.action_send()
+            await until(pilot, lambda n=n: len(d.engine.asked) == n and d.chat.phase == "ready")
+            shown = d.chat.transcript.last_answer.query_one(AnswerMarkdown)
+            streamed = d.words
+            assert shown.source == source
+            await shown.update(source)
+            await pilot.pause()
+            assert d.words == streamed
 
 
 def test_figures_stand_to_the_right() -> None:

@@ -87,6 +87,11 @@ class ChatScreen(Screen[None]):
         else:
             self.action_load()
 
+    def on_unmount(self) -> None:
+        """However the app ends, the thread that reads an answer must come to its end, too."""
+        if self.phase in BUSY:
+            self._engine.cancel()
+
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
         return in_words(super().active_bindings)

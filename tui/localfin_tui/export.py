@@ -20,8 +20,10 @@ def as_markdown(chat: Conversation, messages: Sequence[StoredMessage]) -> str:
             parts.append(f"`sha256 {message.model_sha256}`")
         if message.content:
             parts.append(clean_text(message.content))
-        if message.state != "complete":
-            parts.append(f"*{_('This answer is not whole.')}*")
+        if message.state == "stopped":
+            parts.append(f"*{_('Stopped: this answer is not whole.')}*")
+        elif message.state == "failed":
+            parts.append(f"*{_('Broken off: this answer is not whole.')}*")
     return "\n\n".join(parts) + "\n"
 
 
