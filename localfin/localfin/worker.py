@@ -238,7 +238,7 @@ def _spawn(service: str) -> _Process:
     # -P keeps the current folder off the child's path. A session of its own keeps Ctrl-C from reaching the child:
     # the parent decides what an interrupt means.
     popen = subprocess.Popen(
-        [sys.executable, "-P", "-m", "localfin.worker_child", service],
+        [sys.executable, "-P", "-m", "localfin.worker_main", service],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,22 +1,9 @@
-"""A worker process's side: keep the pipes private, prepare the service, seal, serve. Run as a module by `worker`.
-
-Whatever a library prints goes to stderr: file descriptor 1 is moved away before anything else is imported.
-"""
-
-import os
-import sys
-
-if __name__ == "__main__":
-    _ANSWERS = os.dup(1)
-    os.dup2(2, 1)
-    _REQUESTS = os.dup(0)
-    _NULL = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(_NULL, 0)
-    os.close(_NULL)
+"""A worker process's side: prepare the service, seal, serve. `worker_main` starts it with the pipes put away."""
 
 import ctypes
 import importlib
 import json
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -144,7 +131,3 @@ def _send(answers: IO[bytes], frame: dict[str, Any]) -> None:
 def _limits(frame: dict[str, Any]) -> WorkerLimits:
     paths = {name: tuple(Path(p) for p in frame[name]) for name in ("read", "write")}
     return WorkerLimits(paths["read"], paths["write"], frame["memory_bytes"], frame["file_bytes"])
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], _REQUESTS, _ANSWERS)

@@ -84,7 +84,9 @@ def list_models() -> list[Entry]:
     if STARTER.is_file():
         found.append((STARTER_NAME, STARTER, "starter"))
     if models_folder().is_dir():
-        found += [(p.stem, p, "home") for p in sorted(models_folder().glob("*.gguf")) if p.is_file()]
+        for path in sorted(models_folder().glob("*.gguf")):
+            if path.is_file():
+                found.append((path.stem, path, "home"))
     if chosen is not None and chosen.is_file() and chosen not in (path for _name, path, _origin in found):
         found.append((chosen.stem, chosen, "path"))
     default = chosen or STARTER

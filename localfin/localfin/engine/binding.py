@@ -6,7 +6,6 @@ layer itself needs neither and loads in a third of the time.
 
 import ctypes
 import importlib
-import importlib.machinery
 import importlib.util
 import sys
 from types import ModuleType

@@ -72,12 +72,12 @@ def _render(template: str, messages: Sequence[Message], bos: str, eos: str) -> s
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _Generation]
     )
     environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _raise
     return environment.from_string(template).render(
         messages=[{"role": m.role, "content": m.content} for m in messages],
         add_generation_prompt=True,
         bos_token=bos,
         eos_token=eos,
+        raise_exception=_raise,
     )
 
 
