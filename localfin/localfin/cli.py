@@ -14,14 +14,16 @@ import click
 from localfin_models.errors import INTERRUPTED, LocalfinError
 from localfin_models.language import _
 
+APP = "localfin.commands.app:app"
+"""What runs without a subcommand."""
+
 COMMANDS: dict[str, tuple[str, str]] = {
+    "app": (APP, _("Open the app.")),
     "convert": ("localfin_convert.command:convert", _("Merge, convert and quantize: base + adapter to GGUF.")),
     "ask": ("localfin.commands.ask:ask", _("Answer one question.")),
     "models": ("localfin.commands.models:models", _("List the models on this machine, show one, choose the default.")),
     "doctor": ("localfin.commands.doctor:doctor", _("Say what is wrong with this machine, and prove the seal.")),
 }
-APP = "localfin.commands.app:app"
-"""What runs without a subcommand."""
 
 NETWORKED: frozenset[str] = frozenset()
 """Commands that need a network, start without the seal and say so. None of the present ones does."""

@@ -24,7 +24,7 @@ MORE = "more"
 
 class ChatList(OptionList):
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f2", "ask('rename')", "Rename", id="history.rename"),
+        Binding("f2", "ask('rename')", "Rename", id="history.rename", key_display="F2"),
         Binding("delete", "ask('delete')", "Delete", id="history.delete", key_display="Del"),
     ]
 
@@ -32,6 +32,10 @@ class ChatList(OptionList):
         def __init__(self, what: str, conversation_id: int) -> None:
             super().__init__()
             self.what, self.conversation_id = what, conversation_id
+
+    def on_focus(self) -> None:
+        if self.highlighted is None:
+            self.action_first()
 
     def action_ask(self, what: str) -> None:
         option = self.highlighted_option
