@@ -191,6 +191,7 @@ class ChatScreen(Screen[None]):
         self._live = Answer(stored, live=True, hold=lambda: not transcript.at_end)
         await transcript.add(self._live)
         self._enter("reading")
+        self.status.show_usage(None, None)
         self._list_chats()
         read = partial(answering.read_answer, self._engine, self._store, given, stored, self.post_message)
         self.run_worker(read, name="answer", group="answer", thread=True, exclusive=True, exit_on_error=False)
@@ -216,7 +217,7 @@ class ChatScreen(Screen[None]):
         self.status.show_usage(event.stored.usage, model.n_ctx if model else None)
         self._enter("ready")
         if event.stored.state == "stopped":
-            self.status.show_state(_("Stopped. Ctrl+R asks again."), "$warning")
+            self.status.show_state(_("Stopped"), "$warning")
         if event.error is not None:
             await self._broke(event.error)
         self._list_chats()

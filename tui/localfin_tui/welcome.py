@@ -12,9 +12,9 @@ from localfin_models.language import _
 
 def examples() -> list[str]:
     return [
-        _("How is monthly compound interest worked out?"),
-        _("What is DSR, and how does it limit a loan?"),
-        _("Three transfers of 1,000,000 won just after midnight: is that suspicious?"),
+        _("What is DSR?"),
+        _("How much is 10,000,000 won after 2 years at 3% compounded monthly?"),
+        _("Is this transaction suspicious? amount: 5,000,000 won, time: 3 a.m., location: abroad, payee: first time"),
     ]
 
 
