@@ -67,12 +67,16 @@ def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray[Any, Any]], d
 
 
 def random_weights(seed: str, shape: tuple[int, ...], scale: int, dtype: Dtype) -> np.ndarray[Any, Any]:
-    """Triangular random numbers of standard deviation about 0.8 * 2**scale, stored as `dtype` (bf16 as uint16)."""
+    """Triangular random numbers of standard deviation about 1.6 * 2**scale, stored as `dtype` (bf16 as uint16).
+
+    A float32 comes from two 32-bit integers, so that its significand is full; a 16-bit type from two of 16 bits.
+    """
     count = int(np.prod(shape))
+    bits = 32 if dtype == "f32" else 16
     key = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:16], "little")
-    raw = np.asarray(np.random.PCG64(key).random_raw(-(-count // 2)), dtype="<u8")
-    halves = raw.view("<i2").reshape(-1, 2).astype(np.int32).sum(axis=1)[:count]
-    values = np.ldexp(halves.astype(np.float32), scale - 14).reshape(shape)
+    raw = np.asarray(np.random.PCG64(key).random_raw(-(-count * bits // 32)), dtype="<u8")
+    sums = raw.view(f"<i{bits // 8}").reshape(-1, 2).astype(np.int64).sum(axis=1)[:count]
+    values = np.ldexp(sums.astype(np.float64), scale + 2 - bits).astype(np.float32).reshape(shape)
     return _store(values, dtype)
 
 
