@@ -147,7 +147,10 @@ def test_a_title_is_one_line_cut_between_words() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"this is a text, not a database, and it is long enough to have a header" * 20, b"SQLite format 3\0" + bytes(4096)],
+    [
+        b"this is a text, not a database, and it is long enough to have a header" * 20,
+        b"SQLite format 3\0" + bytes(4096),
+    ],
 )
 def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path, content: bytes) -> None:
     path.write_bytes(content)

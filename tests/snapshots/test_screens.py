@@ -55,6 +55,10 @@ def test_answered_on_paper(snap_compare, app, ready) -> None:
     assert snap_compare(app(ANSWER, theme="light"), terminal_size=LARGE, run_before=asking(ready, question))
 
 
+def test_empty_in_the_terminals_own_colours(snap_compare, app, ready) -> None:
+    assert snap_compare(app(theme="ansi"), terminal_size=SMALL, run_before=ready)
+
+
 def test_streaming(snap_compare, app, ready) -> None:
     running = app(Answer("Compound interest is interest **on interest**, and it", piece=30), hold_after=2)
     assert snap_compare(running, terminal_size=SMALL, run_before=asking(ready, "What is it?", "answering"))

@@ -254,9 +254,7 @@ async def test_the_last_answer_is_copied(desk, until) -> None:
         assert d.app.clipboard == "to be *copied*"
 
 
-async def test_a_chat_is_saved_to_a_new_file_only(
-    desk, until, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_chat_is_saved_to_a_new_file_only(desk, until, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     d = desk(["to be kept"])
     async with d.run(size=(120, 36)) as pilot:

@@ -1,4 +1,4 @@
-"""The app: one engine, one store, one chat screen, two themes."""
+"""The app: one engine, one store, one chat screen, and its themes."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -32,13 +32,15 @@ class LocalfinApp(App[None]):
         sealed: bool | None = None,
         theme: str = "dark",
     ) -> None:
-        """`model`: the GGUF to load at once. `sealed`: what the header says of the network seal. Owns neither the
-        engine nor the store: the caller closes them."""
+        """`model`: the GGUF to load at once. `sealed`: what the header says of the seal. `theme`: one of THEMES.
+
+        Owns neither the engine nor the store: the caller closes them.
+        """
         super().__init__()
         self._chat = ChatScreen(engine, store, model, options, sealed)
-        for own in (INK, PAPER):
+        for own in THEMES.values():
             self.register_theme(own)
-        self.theme = "ansi-dark" if theme == "ansi" else THEMES.get(theme, INK).name
+        self.theme = THEMES[theme].name
 
     def get_default_screen(self) -> Screen[None]:
         return self._chat

@@ -36,6 +36,8 @@ from localfin_tui.welcome import Welcome
 class ChatScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - as the parent declares it
 
+    AUTO_FOCUS = "Composer"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stop", "Stop", id="chat.stop", key_display="Esc"),
         Binding("escape", "leave", "Back", id="chat.back", show=False),
@@ -78,7 +80,6 @@ class ChatScreen(Screen[None]):
     async def on_mount(self) -> None:
         self._list_chats()
         await self.transcript.show([], older=False)
-        self.composer.focus()
         if self._path is None:
             self._enter("no-model")
             await self.transcript.add(
@@ -88,9 +89,11 @@ class ChatScreen(Screen[None]):
             self.action_load()
 
     def on_unmount(self) -> None:
-        """However the app ends, the thread that reads an answer must come to its end, too."""
+        """However the app ends, the thread that loads or reads an answer must come to its end, too."""
         if self.phase in BUSY:
             self._engine.cancel()
+        elif self.phase == "loading":
+            self._engine.close()
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:

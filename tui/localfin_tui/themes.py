@@ -1,6 +1,8 @@
-"""The two themes of the app: ink for dark terminals, paper for light ones. Text keeps a contrast of 4.5:1 on each."""
+"""The themes of the app: ink for dark terminals and paper for light ones, each at 4.5:1 contrast; or the terminal's."""
 
-from textual.theme import Theme
+from dataclasses import replace
+
+from textual.theme import BUILTIN_THEMES, Theme
 
 INK = Theme(
     name="localfin-ink",
@@ -52,5 +54,9 @@ PAPER = Theme(
     },
 )
 
-THEMES = {"dark": INK, "light": PAPER}
-"""What LOCALFIN_THEME may say; `ansi` besides takes the terminal's own colours."""
+_PLAIN = BUILTIN_THEMES["ansi-dark"]
+ANSI = replace(_PLAIN, name="localfin-ansi", variables={**_PLAIN.variables, "quiet": "ansi_default"})
+"""The terminal's own colours."""
+
+THEMES = {"dark": INK, "light": PAPER, "ansi": ANSI}
+"""What LOCALFIN_THEME may say."""

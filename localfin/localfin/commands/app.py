@@ -28,7 +28,8 @@ SCREENS = "localfin_tui.app"
 @click.option("--theme", type=click.Choice(THEMES), help=_("The colours; LOCALFIN_THEME says so for good."))
 def app(model: str | None, lang: str | None, theme: str | None) -> None:
     """Open the app: ask, read the answers as they come, and find earlier ones in the history."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # The screen is drawn on stderr.
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise click.UsageError(_("the app needs a terminal; to use a pipe: localfin ask"))
     if lang:
         os.environ["LOCALFIN_LANG"] = lang
