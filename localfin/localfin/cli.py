@@ -5,6 +5,7 @@ Subcommands stand here as names and one line each; a module is imported only whe
 """
 
 import importlib
+import io
 import os
 import sys
 from typing import NoReturn
@@ -43,11 +44,15 @@ class _Commands(click.Group):
             formatter.write_dl([(name, text) for name, (_where, text) in COMMANDS.items()])
 
 
-@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=_("An offline financial assistant. Without a command it opens the app."),
+)
 @click.option("--version", is_flag=True, help=_("Show the version and exit."))
 @click.pass_context
 def cli(ctx: click.Context, version: bool) -> None:
-    """An offline financial assistant. Without a command it opens the app."""
     if version:
         click.echo(f"localfin {_version()}")
         ctx.exit()
@@ -57,6 +62,10 @@ def cli(ctx: click.Context, version: bool) -> None:
 
 def main() -> NoReturn:
     """The program. Exit codes as in `localfin_models.errors`; one line on stderr says what went wrong."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding (EUC-KR) shows a question mark, not a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         if _command_named(sys.argv[1:]) not in NETWORKED:
             from localfin.seal import seal_program

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.localfin.tiny_gguf import BYTES, END, byte, chain_of
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX terminal or signals")
 ASK = [sys.executable, "-m", "localfin", "ask", "--threads", "1"]
@@ -159,6 +160,12 @@ def test_a_terminal_sees_the_answer_grow_and_a_status_on_stderr(endless, environ
     assert shown.count(b"ab") == 2000
     assert shown.startswith(b"\r\x1b[2Kloading the model")
     assert len([p for p in pieces if b"ab" in p]) > 2
+
+
+def test_a_terminal_of_another_encoding_gets_an_answer(run, make_gguf, environment):
+    environment.update(PYTHONUTF8="0", PYTHONIOENCODING="ascii")
+    path = make_gguf(name="speaker", chain=chain_of(*byte("\n가나"), BYTES + 256 + 1, END))
+    assert run("ask", "hi", "-m", path, "--threads", 1).stdout == "?? hello\n"
 
 
 def test_models_are_listed_shown_and_chosen(run, speaker, endless, localfin_home):
