@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
+
 from localfin.engine.events import Event, Finished, Message, Sampling, Usage
 from localfin.engine.fake import Answer, FakeEngine
 from localfin.store import Store
 from localfin_tui.app import LocalfinApp
 from localfin_tui.chat import ChatScreen
-from textual.pilot import Pilot
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 

@@ -1,9 +1,10 @@
-"""Pictures of the app in each of its states, small and large. `pytest --snapshot-update` after looking at the report."""
+"""Pictures of the app in each of its states, small and large. Look at the report, then `pytest --snapshot-update`."""
 
 import pytest
+from textual.pilot import Pilot
+
 from localfin.engine.fake import Answer
 from localfin_tui.message import REDRAWS_PER_S
-from textual.pilot import Pilot
 
 SMALL, LARGE = (80, 24), (120, 36)
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
+from textual.widgets import Static
+
 from localfin.engine.fake import Answer, FakeEngine
 from localfin.store import Store
 from localfin_tui.app import LocalfinApp
 from localfin_tui.chat import ChatScreen
 from localfin_tui.statusline import StatusLine
-from textual.pilot import Pilot
-from textual.widgets import Static
 
 
 @dataclass

@@ -4,6 +4,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from textual.widgets import Button
+
 from localfin.engine.errors import EngineDied
 from localfin.engine.events import Message
 from localfin.engine.fake import Answer
@@ -11,7 +13,6 @@ from localfin.store import Store
 from localfin_tui.message import Answer as AnswerView
 from localfin_tui.notice import Notice
 from localfin_tui.transcript import MOST, WINDOW
-from textual.widgets import Button
 
 LONG = " ".join(f"word{n}" for n in range(400))
 

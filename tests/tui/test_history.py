@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from localfin.engine.fake import Answer, FakeEngine
 from localfin.store import Store
 from localfin_tui.app import LocalfinApp

@@ -1,12 +1,13 @@
 """Text from outside is shown as it was written: no markup, no terminal control, no link, no crash."""
 
 import pytest
+from textual.content import Content
+from textual.events import Paste
+
 from localfin.engine.errors import EngineDied
 from localfin.engine.fake import Answer
 from localfin_tui.markdown import AnswerMarkdown
 from localfin_tui.table import aligned
-from textual.content import Content
-from textual.events import Paste
 
 MARKUP = "REF[/12345] [red]X[/red] [@click=app.quit]quit[/] [link=http://a.example]y[/]"
 CONTROL = "\x1b]52;c;aGVsbG8=\x07\x1b[2J\x1b[31mA\x9b31mB\u202eC\u200bD\x07\x00E\u2028F"
@@ -104,7 +105,8 @@ async def test_an_engine_error_with_markup(desk, until, monkeypatch: pytest.Monk
 
 
 SOURCES = [
-    "# one\n\nwords\n\n```python\nx = 1\n```\n\nmore\n\n| a | 금액 |\n|---|---:|\n| 1 | 10,000원 |\n| 2 | 5원 |\n\n- x\n- y",
+    "# one\n\nwords\n\n```python\nx = 1\n```\n\nmore\n\n"
+    "| a | 금액 |\n|---|---:|\n| 1 | 10,000원 |\n| 2 | 5원 |\n\n- x\n- y",
     "1. 첫째\n2. 둘째\n   - 안쪽\n\n> 인용\n\n---\n\n~~지움~~ *기울임* **굵게** `code`",
     "첫 줄\n둘째 줄\n\n```\nunclosed fence\n| a | b |",
 ]

@@ -1,9 +1,10 @@
 """Every colour of words can be read on every ground it stands on, in both themes."""
 
 import pytest
-from localfin_tui.themes import INK, PAPER
 from textual.color import Color
 from textual.theme import Theme
+
+from localfin_tui.themes import INK, PAPER
 
 WORDS = ("foreground", "primary", "accent", "success", "warning", "error", "quiet")
 GROUNDS = ("background", "surface", "panel")
@@ -25,7 +26,7 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("theme", [INK, PAPER], ids=lambda theme: theme.name)
 def test_words_stand_out_from_their_ground(theme: Theme) -> None:
-    colours = theme.to_color_system().generate()
+    colours = theme.to_color_system().generate() | theme.variables
     pairs = [(word, ground) for word in WORDS for ground in GROUNDS]
     pairs += [("foreground", "block-cursor-background"), ("foreground", "block-cursor-blurred-background")]
     pairs += [(f"footer-{part}-foreground", "footer-background") for part in ("key", "description")]
