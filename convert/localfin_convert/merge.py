@@ -17,7 +17,7 @@ from localfin_convert.safetensors_file import StoredTensor
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
-BLOCK_ELEMENTS = 1 << 19
+BLOCK_ELEMENTS = 1 << 17
 _PRODUCT_ELEMENTS = 1 << 15  # float64 temporaries of the chain product stay in the L2 cache
 
 
@@ -96,7 +96,9 @@ def _merged(
 
 def _encode(rows: NDArray[np.float32], tensor: PlannedTensor) -> NDArray[np.uint8]:
     intermediate, final = tensor.choice.intermediate, tensor.choice.final
-    values = round_to(intermediate.name, rows)
+    values = rows
+    if not (isinstance(tensor.source, StoredTensor) and tensor.source.dtype == intermediate.name):
+        values = round_to(intermediate.name, rows)
     _refuse_infinite(values, tensor.name)
     if final is Type.F32:
         return np.ascontiguousarray(values).view(np.uint8)
