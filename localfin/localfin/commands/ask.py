@@ -24,7 +24,10 @@ def gpu_layers_from(value: str) -> int | Literal["auto"]:
     return int(value)
 
 
-@click.command(short_help=_("Answer one question."))
+@click.command(
+    short_help=_("Answer one question."),
+    help=_("Answer QUESTION, a text from a pipe, or both: the question first, then the piped text."),
+)
 @click.argument("question", required=False)
 @click.option("-m", "--model", metavar="MODEL", help=_("A model's name or path; the default model if left out."))
 @click.option("-s", "--system", metavar="TEXT", help=_("What the model is told before the question."))
@@ -51,7 +54,6 @@ def ask(
     seed: int | None, lang: AnswerLanguage | None, gpu_layers: int | Literal["auto"], n_ctx: int | None,
     threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Answer QUESTION, a text from a pipe, or both: the question first, then the piped text."""
     asked = _whole_question(question)
     sampling = Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed)
     status = Status()

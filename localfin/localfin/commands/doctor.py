@@ -28,11 +28,13 @@ class Finding:
     says: str
 
 
-@click.command(short_help=_("Say what is wrong with this machine, and prove the seal."))
+@click.command(
+    short_help=_("Say what is wrong with this machine, and prove the seal."),
+    help=_("Look at Python, the packages, llama.cpp, GPUs, the seal, the home folder and the starter model."),
+)
 @click.option("--offline", is_flag=True, help=_("Try every way out; 0 only if the kernel refused them all."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON object."))
 def doctor(offline: bool, as_json: bool) -> None:
-    """Look at Python, the packages, llama.cpp, GPUs, the seal, the home folder and the starter model."""
     ok = _prove(as_json) if offline else _examine(as_json)
     if not ok:
         raise click.exceptions.Exit(1)

@@ -13,15 +13,21 @@ from localfin_models.gguf_header import check_gguf
 from localfin_models.language import _
 
 
-@click.group(short_help=_("List the models on this machine, show one, choose the default."))
+@click.group(
+    short_help=_("List the models on this machine, show one, choose the default."),
+    help=_("The starter model, those in the home's `models` folder, and the one you chose."),
+)
 def models() -> None:
-    """The starter model, those in the home's `models` folder, and the one you chose."""
+    """Only a name over the commands below."""
 
 
-@models.command("list", short_help=_("List the models on this machine."))
+@models.command(
+    "list",
+    short_help=_("List the models on this machine."),
+    help=_("One line for each model; the default is marked with a star."),
+)
 @click.option("--json", "as_json", is_flag=True, help=_("One JSON object a line."))
 def list_models(as_json: bool) -> None:
-    """One line for each model; the default is marked with a star."""
     entries = catalog.list_models()
     for entry in entries:
         if as_json:
@@ -36,11 +42,14 @@ def list_models(as_json: bool) -> None:
         )
 
 
-@models.command("show", short_help=_("Show what a model's file says about itself."))
+@models.command(
+    "show",
+    short_help=_("Show what a model's file says about itself."),
+    help=_("Name, architecture, quantization, size, context and SHA-256 of MODEL, or of the default."),
+)
 @click.argument("model", required=False)
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON object."))
 def show(model: str | None, as_json: bool) -> None:
-    """Name, architecture, quantization, size, context and SHA-256 of MODEL, or of the default."""
     facts = describe(catalog.find_model(model))
     if as_json:
         click.echo(json.dumps(facts, ensure_ascii=False))
@@ -49,10 +58,13 @@ def show(model: str | None, as_json: bool) -> None:
         click.echo(clean_text(f"{key:<14} {value}"))
 
 
-@models.command("use", short_help=_("Choose the default model."))
+@models.command(
+    "use",
+    short_help=_("Choose the default model."),
+    help=_("MODEL (a name or path) answers from now on where no other is named; `starter` goes back to the starter."),
+)
 @click.argument("model")
 def use(model: str) -> None:
-    """MODEL (a name or path) answers from now on where no other is named; `starter` goes back to the starter."""
     path = None if model == catalog.STARTER_NAME else catalog.find_model(model)
     if path is not None:
         check_gguf(path)  # refused here rather than at the next question
