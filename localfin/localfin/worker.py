@@ -265,9 +265,9 @@ def bare_environment() -> dict[str, str]:
         "GGML_NO_BACKTRACE": "1",
         # Every arena reserves address space, which is what the memory limit counts.
         "MALLOC_ARENA_MAX": "2",
-        # OpenMP threads wait for each other in a busy loop. Where other programs want the cores, its default length made
-        # decoding ten times slower (1.1 B parameters, 2 busy cores: 0.5-0.8 against 5 tokens/s); on free cores this one
-        # costs nothing (28.5 against 27 tokens/s).
+        # OpenMP threads wait for each other in a busy loop. Where other programs want the cores too, its default length
+        # made decoding several times slower (1.1 B parameters, two busy cores: 0.5-0.8 tokens/s against 5); on free
+        # cores this length costs nothing (28.5 against 27).
         "GOMP_SPINCOUNT": "2000",
     }
 

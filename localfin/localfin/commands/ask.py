@@ -1,18 +1,24 @@
 """`localfin ask`: one question, one answer on stdout. Everything else goes to stderr."""
 
 import json
+import signal
 import sys
-from typing import Any, Literal
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, Self
 
 import click
 
 from localfin.assistant import Answer, AnswerLanguage, Assistant
-from localfin.engine.events import Finished, LoadOptions, ModelInfo, Prefill, Sampling, Text
+from localfin.engine.events import Event, Finished, LoadOptions, ModelInfo, Prefill, Sampling, Text
 from localfin.text import clean_text
 from localfin_models.errors import INTERRUPTED, LocalfinError
 from localfin_models.language import _
 
 _LONGEST_PIPE = 64 << 20
+_LONG_PROMPT = 1024
+"""Tokens from which on a terminal is shown how far the question is read."""
 
 
 def gpu_layers_from(value: str) -> int | Literal["auto"]:
@@ -56,15 +62,15 @@ def ask(
 ) -> None:  # fmt: skip
     asked = _whole_question(question)
     sampling = Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed)
-    status = Status()
-    status.show(_("loading the model"))
-    with Assistant(model, LoadOptions(n_ctx, threads, gpu_layers)) as assistant:
-        status.clear()
-        finished, text = _stream(assistant, asked, system, lang, sampling, status, quiet=as_json)
+    with _Status() as status:
+        status.show(_("loading the model"))
+        assistant = Assistant(model, LoadOptions(n_ctx, threads, gpu_layers))
+    with assistant, _Status() as status, _interrupt_cancels(assistant):
+        events = assistant.stream(asked, system=system, language=lang, sampling=sampling)
+        finished, text = _print(events, status, quiet=as_json)
         if as_json:
-            click.echo(
-                json.dumps(report(Answer(text, assistant.model, finished.usage, finished.reason)), ensure_ascii=False)
-            )
+            answer = Answer(text, assistant.model, finished.usage, finished.reason)
+            click.echo(json.dumps(report(answer), ensure_ascii=False))
     if finished.reason == "cancelled":
         raise click.exceptions.Exit(INTERRUPTED)
 
@@ -86,12 +92,18 @@ def report(answer: Answer) -> dict[str, Any]:
     }
 
 
-class Status:
+class _Status:
     """One line on stderr that a terminal shows while there is nothing else to see; silent where there is none."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
         self._shown = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.clear()
 
     def show(self, text: str) -> None:
         if self._terminal:
@@ -106,35 +118,47 @@ class Status:
             self._shown = False
 
 
-def _stream(
-    assistant: Assistant, question: str, system: str | None, language: AnswerLanguage | None, sampling: Sampling,
-    status: Status, *, quiet: bool,
-) -> tuple[Finished, str]:  # fmt: skip
-    """Print the answer as it comes. Ctrl-C cancels it and keeps what was said; a second one ends the program."""
-    events = assistant.stream(question, system=system, language=language, sampling=sampling)
+@contextmanager
+def _interrupt_cancels(assistant: Assistant) -> Generator[None]:
+    """Ctrl-C stops the answer and keeps what was said; a second one ends the program.
+
+    A KeyboardInterrupt would end the stream of events wherever it stands, with the rest of the answer in it.
+    """
+    seen = False
+
+    def interrupt(_number: int, _frame: object) -> None:
+        nonlocal seen
+        if seen:
+            raise KeyboardInterrupt
+        seen = True
+        # From a thread of its own: this one may be in the midst of writing to the engine.
+        threading.Thread(target=assistant.cancel, daemon=True).start()
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _print(events: Iterator[Event], status: _Status, *, quiet: bool) -> tuple[Finished, str]:
+    """Print the answer as it comes, unless `quiet`; returns its end and the whole text."""
     parts: list[str] = []
-    while True:
-        try:
-            for event in events:
-                if isinstance(event, Prefill):
-                    if event.total > 1024:
-                        status.show(
-                            _("reading the question {percent} %").format(percent=100 * event.done // event.total)
-                        )
-                elif isinstance(event, Text):
-                    status.clear()
-                    parts.append(event.text)
-                    if not quiet:
-                        sys.stdout.write(event.text)
-                        sys.stdout.flush()
-                else:
-                    status.clear()
-                    if not quiet:
-                        sys.stdout.write("\n")
-                    return event, "".join(parts)
-            raise LocalfinError(_("the answer ended without an end"))
-        except KeyboardInterrupt:
-            assistant.cancel()
+    for event in events:
+        if isinstance(event, Prefill) and event.total > _LONG_PROMPT:
+            percent = 100 * event.done // event.total
+            status.show(_("reading the question {percent} %").format(percent=percent))
+        elif isinstance(event, Text):
+            status.clear()
+            parts.append(event.text)
+            if not quiet:
+                sys.stdout.write(event.text)
+                sys.stdout.flush()
+        elif isinstance(event, Finished):
+            if not quiet:
+                sys.stdout.write("\n")
+            return event, "".join(parts)
+    raise LocalfinError(_("the answer ended without an end"))
 
 
 def _model(info: ModelInfo) -> dict[str, str]:

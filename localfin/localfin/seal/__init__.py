@@ -44,8 +44,9 @@ class SealStatus:
     def __str__(self) -> str:
         if not self.enforced:
             return _("not enforced on this platform")
-        files = _("files by Landlock {abi}").format(abi=self.landlock) if self.landlock else _("files not restricted")
-        return _("enforced by the kernel (seccomp)") + (", " + files if self.landlock else "")
+        if not self.landlock:
+            return _("enforced by the kernel")
+        return _("enforced by the kernel, files by Landlock {abi}").format(abi=self.landlock)
 
 
 @dataclass(frozen=True, slots=True)
