@@ -95,18 +95,24 @@ def _packages() -> list[Finding]:
 
 def _llama() -> list[Finding]:
     from localfin.engine.about import about_llama
+    from localfin.seal import SealStatus
 
     try:
         answer = about_llama()
     except LocalfinError as error:
         return [Finding("llama.cpp", False, str(error))]
     gpus = [f"{g['name']} ({g['free_bytes'] / 1e9:.1f} GB free)" for g in answer["gpus"]]
-    seal = answer["seal"]
-    says = _("sealed, files by Landlock {abi}").format(abi=seal["landlock"]) if seal["enforced"] else _("not enforced")
+    seal = SealStatus(**answer["seal"])
+    if not seal.enforced:
+        says = _("not enforced on this platform")
+    elif not seal.landlock:
+        says = _("enforced by the kernel; files stay readable, this kernel has no Landlock")
+    else:
+        says = _("enforced by the kernel, files by Landlock {abi}").format(abi=seal.landlock)
     return [
         Finding("llama.cpp", True, str(answer["system"])),
         Finding("gpu", True, ", ".join(gpus) or _("none in this build; the processor computes")),
-        Finding("worker", bool(seal["enforced"]) or sys.platform != "linux", says),
+        Finding("worker", seal.enforced or sys.platform != "linux", says),
     ]
 
 

@@ -41,13 +41,6 @@ class SealStatus:
     memory_bytes: int | None
     """The limit on address space; None where none was set."""
 
-    def __str__(self) -> str:
-        if not self.enforced:
-            return _("not enforced on this platform")
-        if not self.landlock:
-            return _("enforced by the kernel")
-        return _("enforced by the kernel, files by Landlock {abi}").format(abi=self.landlock)
-
 
 @dataclass(frozen=True, slots=True)
 class WorkerLimits:
@@ -100,7 +93,7 @@ def _install_filter(*, worker: bool, writes_files: bool) -> bool:
     if answer != 0:
         reason = os.strerror(ctypes.get_errno()) if answer < 0 else f"thread {answer}"
         raise LocalfinError(
-            _("the kernel refused the network seal ({reason}); see: localfin doctor").format(reason=reason)
+            _("the kernel refused the network seal, without which nothing runs ({reason})").format(reason=reason)
         )
     return True
 
