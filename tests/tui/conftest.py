@@ -84,7 +84,7 @@ async def _until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
     end = time.monotonic() + 5
     while not holds():
         assert time.monotonic() < end, "it never came to hold"
-        await asyncio.sleep(0.02)  # pilot.pause() would wait for a CPU that is never idle while an answer comes
+        await asyncio.sleep(0.05)  # pilot.pause() would wait for a CPU that is never idle while an answer comes
     await pilot.pause()
 
 

@@ -47,7 +47,7 @@ async def test_korean_is_typed_and_answered(desk, until) -> None:
 
 
 async def test_the_answer_grows_while_it_comes(desk, until) -> None:
-    d = desk([Answer(LONG, delay_s=0.01)])
+    d = desk([Answer(LONG, piece=12, delay_s=0.1)])
     async with d.run(size=(120, 36)) as pilot:
         await until(pilot, lambda: d.chat.phase == "ready")
         await pilot.press("q", "enter")
@@ -60,7 +60,7 @@ async def test_the_answer_grows_while_it_comes(desk, until) -> None:
 
 
 async def test_escape_stops_and_keeps_what_came(desk, until) -> None:
-    d = desk([Answer(LONG, delay_s=0.01), "The whole answer."])
+    d = desk([Answer(LONG, piece=12, delay_s=0.1), "The whole answer."])
     async with d.run(size=(120, 36)) as pilot:
         await until(pilot, lambda: d.chat.phase == "ready")
         await pilot.press("q", "enter")
@@ -85,7 +85,7 @@ async def test_escape_stops_and_keeps_what_came(desk, until) -> None:
 
 
 async def test_escape_stops_a_long_prefill(desk, until) -> None:
-    d = desk([Answer("x", prompt_tokens=4000, prefill_steps=1000, prefill_delay_s=0.01)])
+    d = desk([Answer("x", prompt_tokens=4000, prefill_steps=100, prefill_delay_s=0.1)])
     async with d.run(size=(120, 36)) as pilot:
         await until(pilot, lambda: d.chat.phase == "ready")
         await pilot.press("q", "enter")
@@ -97,7 +97,7 @@ async def test_escape_stops_a_long_prefill(desk, until) -> None:
 
 
 async def test_the_question_is_saved_before_it_is_answered(desk, until) -> None:
-    d = desk([Answer("x", prefill_steps=500, prefill_delay_s=0.01)])
+    d = desk([Answer("x", prefill_steps=50, prefill_delay_s=0.1)])
     async with d.run() as pilot:
         await until(pilot, lambda: d.chat.phase == "ready")
         await pilot.press("q", "enter")
@@ -282,7 +282,7 @@ async def test_a_chat_is_saved_to_a_new_file_only(desk, until, tmp_path: Path, m
 
 
 async def test_leaving_stops_and_keeps_a_running_answer(desk, until) -> None:
-    d = desk([Answer(LONG, delay_s=0.01)])
+    d = desk([Answer(LONG, piece=12, delay_s=0.1)])
     async with d.run() as pilot:
         await until(pilot, lambda: d.chat.phase == "ready")
         await pilot.press("q", "enter")
@@ -295,7 +295,7 @@ async def test_leaving_stops_and_keeps_a_running_answer(desk, until) -> None:
 
 
 async def test_a_history_that_cannot_be_written_is_said(desk, until, store: Store) -> None:
-    d = desk([Answer(LONG, delay_s=0.01)])
+    d = desk([Answer(LONG, piece=12, delay_s=0.1)])
     async with d.run(size=(120, 36)) as pilot:
         await until(pilot, lambda: d.chat.phase == "ready")
         await pilot.press("q", "enter")
@@ -307,7 +307,7 @@ async def test_a_history_that_cannot_be_written_is_said(desk, until, store: Stor
 
 
 async def test_reading_back_holds_the_stream_and_the_end_takes_it_up(desk, until) -> None:
-    d = desk([Answer("".join(f"line {n}\n\n" for n in range(100, 600)), piece=10, delay_s=0.03)])
+    d = desk([Answer("".join(f"line {n}\n\n" for n in range(100, 600)), piece=10, delay_s=0.04)])
     async with d.run(size=(100, 24)) as pilot:
         await until(pilot, lambda: d.chat.phase == "ready")
         await pilot.press("q", "enter")

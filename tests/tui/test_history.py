@@ -48,7 +48,7 @@ async def test_an_older_chat_goes_on_where_it_was(desk, until) -> None:
 
 
 async def test_a_running_answer_is_not_left_by_accident(desk, until) -> None:
-    d = desk([Answer("word " * 400, delay_s=0.01)])
+    d = desk([Answer("word " * 400, piece=10, delay_s=0.1)])
     d.store.ask("another")
     async with d.run(size=(120, 36)) as pilot:
         await until(pilot, lambda: d.chat.phase == "ready")
