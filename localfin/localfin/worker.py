@@ -125,6 +125,16 @@ class SealedWorker:
             result = frame.get("done", result)
         return result
 
+    @property
+    def running(self) -> int | None:
+        """The number of the call that runs; None where none does."""
+        return self._running
+
+    def kill_call(self, number: int) -> None:
+        """End the process if that call still runs."""
+        if self._running == number:
+            self.kill()
+
     def cancel(self) -> None:
         """Ask the running call to end early; nothing happens where none runs."""
         running = self._running

@@ -130,6 +130,17 @@ def test_cancel_stops_an_answer_and_keeps_what_was_said(engine, endless):
     assert text_of(events).startswith("abababab")
 
 
+def test_cancel_after_the_end_harms_nothing(engine, speaker, monkeypatch):
+    monkeypatch.setattr(client, "_CANCEL_S", 0.05)
+    engine.load(speaker)
+    engine.cancel()
+    events = engine.generate(user("hi"))
+    assert text_of(list(events)) == "가나 hello"
+    engine.cancel()
+    time.sleep(0.2)
+    assert text_of(list(engine.generate(user("hi")))) == "가나 hello"
+
+
 def test_a_killed_child_is_told_and_the_model_loads_again(engine, endless):
     engine.load(endless)
     events = engine.generate(user("hi"))
@@ -245,7 +256,7 @@ def test_a_template_that_never_ends_is_ended(engine, make_gguf, speaker, monkeyp
     monkeypatch.setattr(client, "_RENDER_S", 0.7)
     nested = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
     engine.load(make_gguf(name="never", template=nested))
-    with pytest.raises(EngineDied, match="SIGKILL"):
+    with pytest.raises(EngineDied, match="template did not end"):
         list(engine.generate(user("hi")))
     engine.load(speaker)
     assert text_of(list(engine.generate(user("hi")))) == "가나 hello"

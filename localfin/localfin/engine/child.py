@@ -65,6 +65,7 @@ class EngineService:
 
     def _generate(self, llama: Llama, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
         messages = [Message(m["role"], m["content"]) for m in arguments["messages"]]
+        emit({"rendering": len(messages)})
         prompt = PromptTokens(llama, messages)
         emit({"rendered": len(prompt.tokens)})
         timing = Timing()

@@ -45,6 +45,8 @@ class LlamaEngine:
         self._model: ModelInfo | None = None
         self._load_s = 0.0
         self._watch: threading.Timer | None = None
+        self._killed = ""
+        """Why we ended the process ourselves, if we did."""
 
     @property
     def model(self) -> ModelInfo | None:
@@ -101,7 +103,9 @@ class LlamaEngine:
 
     def cancel(self) -> None:
         self._worker.cancel()
-        self._kill_after(_CANCEL_S)
+        running = self._worker.running
+        if running is not None:
+            self._kill_after(_CANCEL_S, running, _("it did not stop when asked"))
 
     def close(self) -> None:
         self._unwatch()
@@ -110,10 +114,12 @@ class LlamaEngine:
 
     def _events(self, request: Mapping[str, Any]) -> Iterator[Event]:
         load_s, self._load_s = self._load_s, 0.0
-        self._kill_after(_RENDER_S)
         try:
             for frame in self._worker.stream("generate", request):
-                if "rendered" in frame:
+                if "rendering" in frame:
+                    late = _("the model's chat template did not end")
+                    self._kill_after(_RENDER_S, self._worker.running or 0, late)
+                elif "rendered" in frame:
                     self._unwatch()
                 elif "prefill" in frame:
                     done, total = frame["prefill"]
@@ -126,15 +132,21 @@ class LlamaEngine:
                     yield _finished(frame["done"], load_s)
         except WorkerDied as death:
             self._model = None
-            raise EngineDied(_("the engine stopped: {how}. Load the model again.").format(how=death)) from None
+            how, self._killed = self._killed or str(death), ""
+            raise EngineDied(_("the engine stopped: {how}. Load the model again.").format(how=how)) from None
         finally:
             self._unwatch()
 
-    def _kill_after(self, seconds: float) -> None:
+    def _kill_after(self, seconds: float, call: int, why: str) -> None:
         self._unwatch()
-        self._watch = threading.Timer(seconds, self._worker.kill)
+        self._watch = threading.Timer(seconds, self._kill, (call, why))
         self._watch.daemon = True
         self._watch.start()
+
+    def _kill(self, call: int, why: str) -> None:
+        if self._worker.running == call:
+            self._killed = why
+            self._worker.kill_call(call)
 
     def _unwatch(self) -> None:
         watch, self._watch = self._watch, None
