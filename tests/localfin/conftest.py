@@ -40,7 +40,7 @@ def speaker(make_gguf: Make) -> Path:
 def endless(make_gguf: Make) -> Path:
     """Says ababab… until it is stopped."""
     a, b = byte("ab")
-    return make_gguf(name="endless", n_ctx=65536, layers=1, width=264, chain={**chain_of(*byte("\n"), a, b), b: a})
+    return make_gguf(name="endless", n_ctx=65536, layers=1, width=272, chain={**chain_of(*byte("\n"), a, b), b: a})
 
 
 @pytest.fixture(autouse=True)

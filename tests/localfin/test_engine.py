@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from tests.localfin.tiny_gguf import BYTES, END, TURN, byte, chain_of
+from tests.localfin.tiny_gguf import BYTES, END, HEADING, TURN, byte, chain_of
 
 from localfin.engine import client
 from localfin.engine.client import LlamaEngine
@@ -216,12 +216,14 @@ def test_a_template_may_use_control_tokens(engine, make_gguf):
 
 
 def test_the_instruction_format_ends_at_its_next_heading(engine, make_gguf):
-    # 응답 ends in a line break; the model answers "가" and then begins "### 입력:" by itself.
-    heading = byte("#")
-    path = make_gguf(name="rambler", chain={**chain_of(*byte("\n가"), heading[0]), heading[0]: heading[0]})
+    a, b = byte("ab")
+    path = make_gguf(name="rambler", chain={**chain_of(*byte("\n가"), HEADING, a, b), b: a})
     engine.load(path)
-    answer = text_of(list(engine.generate(user("hi"), Sampling(max_tokens=12))))
-    assert answer.startswith("가#")  # hashes alone are no heading
+    events = list(engine.generate(user("hi")))
+    assert text_of(events) == "가"
+    end = finished(events)
+    assert (end.reason, end.usage.completion_tokens) == ("stop", 4)
+    assert 0 < end.usage.decode_tokens_per_s < 1e6
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import numpy as np
 BYTES = 3
 """Token ids: 0 <unk>, 1 <s>, 2 </s>, then 256 bytes, then pieces."""
 END = 2
-PIECES = ("▁", "▁hello", "▁world", "<|turn|>")
-TURN = BYTES + 256 + PIECES.index("<|turn|>")
+PIECES = ("▁", "▁hello", "▁world", "<|turn|>", "###▁입력:")
+TURN, HEADING = BYTES + 256 + PIECES.index("<|turn|>"), BYTES + 256 + PIECES.index("###▁입력:")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def write_tiny(path: Path, tiny: Tiny) -> Path:
     """A Llama-shaped f32 GGUF. With a chain, attention and feed-forward are zero and the head is a table."""
     writer = gguf.GGUFWriter(path, "llama")
     tokens = [b"<unk>", b"<s>", b"</s>", *(b"<0x%02X>" % b for b in range(256)), *(p.encode() for p in PIECES)]
-    kinds = [2, 3, 3, *[6] * 256, 1, 1, 1, 3]
+    kinds = [2, 3, 3, *[6] * 256, 1, 1, 1, 3, 1]
     numbers = {
         "llama.context_length": tiny.n_ctx, "llama.embedding_length": tiny.width, "llama.block_count": tiny.layers,
         "llama.feed_forward_length": 64, "llama.attention.head_count": tiny.heads,

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,7 @@ class EngineService:
             self._gpu_layers,
             self._cancelled.bytes,
         )
-        return {
-            "n_ctx": self._llama.n_ctx,
-            "gpu_layers": self._gpu_layers,
-            "parameters": self._llama.parameters,
-        }
+        return {"n_ctx": self._llama.n_ctx, "gpu_layers": self._gpu_layers}
 
     def _generate(self, llama: Llama, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
         messages = [Message(m["role"], m["content"]) for m in arguments["messages"]]
@@ -75,7 +72,8 @@ class EngineService:
             lambda done, total: emit({"prefill": [done, total]}),
             timing,
         )
-        stopped = stream_text(pieces, prompt.stops, emit)
+        with closing(pieces):  # which completes `timing`, also where a stop text ended it early
+            stopped = stream_text(pieces, prompt.stops, emit)
         decode_s = max(timing.decode_s, 1e-9)
         return {
             "reason": "stop" if stopped else timing.reason,

@@ -3,7 +3,7 @@
 import codecs
 import ctypes
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,10 @@ class Timing:
 
 
 class Llama:
-    """A loaded model with one context and one sequence. `cancelled` is the C string that stops it when non-empty."""
+    """A loaded model with one context and one sequence. `cancelled` is the C string that stops it when non-empty.
+
+    Nothing is ever freed: its process ends with it.
+    """
 
     def __init__(
         self, binding: Any, log: Log, path: Path, n_ctx: int, threads: int, gpu_layers: int, cancelled: Any
@@ -56,10 +59,6 @@ class Llama:
     def chat_template(self) -> str | None:
         template = self._b.llama_model_chat_template(self._model, None)
         return template.decode("utf-8", "replace") if template else None
-
-    @property
-    def parameters(self) -> int:
-        return int(self._b.llama_model_n_params(self._model))
 
     def token_text(self, which: str) -> str:
         """The spelling of the `bos` or `eos` token; empty where the vocabulary has none."""
@@ -84,8 +83,7 @@ class Llama:
         sampling: Sampling,
         progress: Callable[[int, int], None],
         timing: Timing,
-        clock: Callable[[], float] = time.perf_counter,
-    ) -> Iterator[str]:
+    ) -> Generator[str]:
         """The answer to `prompt` in pieces of whole characters; `timing` is complete when it ends.
 
         Raises ContextFull before anything is computed if the prompt leaves no room for an answer.
@@ -94,23 +92,19 @@ class Llama:
             reason = _("the prompt has {tokens} tokens, the context holds {n_ctx}: shorten it, or enlarge --n-ctx")
             raise ContextFull(reason.format(tokens=len(prompt), n_ctx=self.n_ctx))
         timing.prompt_tokens = len(prompt)
-        started = clock()
+        started = time.perf_counter()
         complete = self._prefill(prompt, progress)
-        timing.prefill_s = clock() - started
+        timing.prefill_s = time.perf_counter() - started
         if not complete:
             timing.reason = "cancelled"
             return
         chain = self._make_chain(sampling)
-        started = clock()
+        started = time.perf_counter()
         try:
             yield from self._decode(chain, sampling.max_tokens, timing)
         finally:
-            timing.decode_s = clock() - started
+            timing.decode_s = time.perf_counter() - started
             self._b.llama_sampler_free(chain)
-
-    def close(self) -> None:
-        self._b.llama_free(self._context)
-        self._b.llama_model_free(self._model)
 
     def _prefill(self, prompt: Sequence[int], progress: Callable[[int, int], None]) -> bool:
         """Compute what the context does not hold yet, at least the last token. False if it was cancelled."""
