@@ -26,6 +26,7 @@ from localfin_models.language import _
     help=_("`seed` (### 지시사항: …), `base` (its chat template) or a Jinja file; found by itself beside the adapter."),
 )
 @click.option("--force", is_flag=True, help=_("Replace an existing output."))
+@click.option("--resume", is_flag=True, help=_("Go on where a killed run of the same conversion stopped."))
 @click.option("--dry-run", is_flag=True, help=_("Print the plan with bytes, memory and time; write nothing."))
 @click.option("--threads", type=click.IntRange(1, 256), help=_("Default: the cores this process may use."))
 @click.option("--json", "as_json", is_flag=True, help=_("One JSON object on stdout."))
@@ -36,6 +37,7 @@ def convert(
     quantization: str,
     prompt_format: str | None,
     force: bool,
+    resume: bool,
     dry_run: bool,
     threads: int | None,
     as_json: bool,
@@ -48,7 +50,7 @@ def convert(
     with ProgressBar(out.name) as progress:
         report = pipeline.convert(
             base, adapters, out, quantization,
-            prompt_format=prompt_format, force=force, threads=threads, progress=progress,
+            prompt_format=prompt_format, force=force, resume=resume, threads=threads, progress=progress,
         )  # fmt: skip
     click.echo(_report_json(report) if as_json else _report_text(report), err=not as_json)
 

@@ -80,6 +80,11 @@ def part_path(out: Path) -> Path:
     return out.with_name(out.name + ".part")
 
 
+def journal_path(out: Path) -> Path:
+    """Beside the part: which of its tensors are whole."""
+    return out.with_name(out.name + ".part.journal")
+
+
 def refuse_existing(out: Path, *, force: bool) -> None:
     if not out.parent.is_dir():
         raise NotFound(_("no such folder for the output: {parent}").format(parent=out.parent))
@@ -110,27 +115,37 @@ def _mb(size: int) -> str:
 
 
 @contextmanager
-def whole_file(out: Path, size: int) -> Generator[BinaryIO]:
-    """An open file of `size` bytes that takes the name `out` when the block ends well, and vanishes otherwise."""
-    part = part_path(out)
+def whole_file(out: Path, size: int, *, resume: bool = False) -> Generator[BinaryIO]:
+    """An open file of `size` bytes that takes the name `out` when the block ends well, and vanishes otherwise.
+
+    With `resume` it starts as what a killed run left, where that has the same size.
+    """
+    part, journal = part_path(out), journal_path(out)
+    left = resume and part.is_file() and part.stat().st_size == size
     try:
-        with part.open("w+b") as file:
+        with part.open("r+b" if left else "w+b") as file:
             file.truncate(size)
             yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(out)
         _sync_folder(out.parent)
+        journal.unlink(missing_ok=True)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        _remove(part, journal)
         if error.errno == 28:  # ENOSPC
             raise NotEnough(
                 _("the disk of {parent} became full; {size} are needed").format(parent=out.parent, size=_mb(size))
             ) from None
         raise InputRefused(_("{out} cannot be written: {strerror}").format(out=out, strerror=error.strerror)) from None
     except BaseException:
-        part.unlink(missing_ok=True)
+        _remove(part, journal)
         raise
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ class Block:
     """Rows `first` to `first + count` of one tensor."""
 
     tensor: PlannedTensor
+    number: int
+    """Of the tensor in the plan."""
     first: int
     count: int
 
@@ -35,9 +37,12 @@ class Block:
         return self.tensor.offset + self.first * (self.tensor.n_bytes // self.tensor.rows)
 
     @property
+    def is_last(self) -> bool:
+        return self.first + self.count == self.tensor.rows
+
+    @property
     def read_bytes(self) -> int:
-        source = self.tensor.source
-        return source.n_bytes * self.count // self.tensor.rows if isinstance(source, StoredTensor) else 0
+        return self.tensor.read_bytes * self.count // self.tensor.rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,12 @@ class Converted:
     """Weights the adapters changed, after rounding to the base's dtype."""
 
 
-def blocks(tensor: PlannedTensor) -> Iterator[Block]:
+def blocks(tensor: PlannedTensor, number: int) -> Iterator[Block]:
     """Whole heads where rows are reordered, so that the reordering stays within a block."""
     unit = tensor.rows // tensor.heads if tensor.heads else 1
     step = max(1, BLOCK_ELEMENTS // (tensor.columns * unit)) * unit
     for first in range(0, tensor.rows, step):
-        yield Block(tensor, first, min(step, tensor.rows - first))
+        yield Block(tensor, number, first, min(step, tensor.rows - first))
 
 
 def convert_block(block: Block, file: BinaryIO | None) -> Converted:

@@ -6,12 +6,13 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from localfin_convert.gguf_file import Span, hash_back, refuse_existing, refuse_small_disk, whole_file
+from localfin_convert.gguf_file import Span, hash_back, journal_path, refuse_existing, refuse_small_disk, whole_file
+from localfin_convert.journal import Journal
 from localfin_convert.merge import Block, Converted, blocks, convert_block
 from localfin_convert.plan import Plan, make_plan
 from localfin_convert.positional import write_at
@@ -47,19 +48,24 @@ def convert(
     *,
     prompt_format: str | None = None,
     force: bool = False,
+    resume: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Merge `adapters` into `base`, convert to GGUF and quantize; `out` appears only when whole.
 
-    Raises NotFound, InputRefused, NotEnough or IntegrityFailed; nothing is left behind then.
+    `resume` goes on where a killed run of the same plan stopped, if one left something. Raises NotFound, InputRefused,
+    NotEnough or IntegrityFailed; nothing is left behind then.
     """
     started = time.monotonic()
     refuse_existing(out, force=force)
     plan = make_plan(base, adapters, quantization, prompt_format, name=out.stem)
     refuse_small_disk(out, plan.total_bytes)
-    with whole_file(out, plan.total_bytes) as file:
-        spans, changed = write_tensors(plan, file, threads or available_cores(), progress)
+    with (
+        whole_file(out, plan.total_bytes, resume=resume) as file,
+        closing(Journal(journal_path(out), plan, file, resume=resume)) as journal,
+    ):
+        spans, changed = write_tensors(plan, file, journal, threads or available_cores(), progress)
         if plan.adapters and not changed:
             raise InputRefused(_("the adapter changes no weight after rounding: it has no effect on this base"))
         sha256 = hash_back(file, spans)
@@ -67,10 +73,15 @@ def convert(
     return Report(out, quantization, plan.parameters, plan.total_bytes, sha256, changed, seconds)
 
 
-def write_tensors(plan: Plan, file: BinaryIO, threads: int, progress: Progress | None) -> tuple[list[Span], int]:
-    """Writes header and tensors; returns what was written where, and how many weights the adapters changed."""
+def write_tensors(
+    plan: Plan, file: BinaryIO, journal: Journal, threads: int, progress: Progress | None
+) -> tuple[list[Span], int]:
+    """Writes header and missing tensors; returns what stands where, and how many weights the adapters changed."""
     write_at(file, plan.header, 0)
-    spans, changed, done, total = [Span(0, len(plan.header), zlib.crc32(plan.header))], 0, 0, plan.read_bytes
+    spans = [Span(0, len(plan.header), zlib.crc32(plan.header))]
+    spans += [span for tensor in journal.whole.values() for span in tensor.spans]
+    changed, total = sum(tensor.changed for tensor in journal.whole.values()), plan.read_bytes
+    done = sum(plan.tensors[number].read_bytes for number in journal.whole)
     with ExitStack() as stack, ThreadPoolExecutor(threads, "convert") as pool:
         paths = sorted({t.source.path for t in plan.tensors if isinstance(t.source, StoredTensor)})
         shards = {path: stack.enter_context(path.open("rb")) for path in paths}
@@ -82,10 +93,17 @@ def write_tensors(plan: Plan, file: BinaryIO, threads: int, progress: Progress |
             write_at(file, data, block.offset)
             return Span(block.offset, len(data), zlib.crc32(data)), converted
 
-        todo = (block for tensor in plan.tensors for block in blocks(tensor))
+        missing = [number for number in range(len(plan.tensors)) if number not in journal.whole]
+        todo = (block for number in missing for block in blocks(plan.tensors[number], number))
+        mine, mine_changed = list[Span](), 0
         for span, converted in _windowed(pool, work, todo, 2 * threads):
-            spans.append(span)
-            changed += converted.changed
+            mine.append(span)
+            mine_changed += converted.changed
+            if converted.block.is_last:
+                journal.add(converted.block.number, mine, mine_changed)
+                spans += mine
+                changed += mine_changed
+                mine, mine_changed = [], 0
             done += converted.block.read_bytes
             if progress is not None:
                 progress(done, total)

@@ -52,6 +52,10 @@ class PlannedTensor:
     def rows(self) -> int:
         return prod(self.shape[:-1])
 
+    @property
+    def read_bytes(self) -> int:
+        return self.source.n_bytes if isinstance(self.source, StoredTensor) else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -69,7 +73,7 @@ class Plan:
 
     @property
     def read_bytes(self) -> int:
-        return sum(t.source.n_bytes for t in self.tensors if isinstance(t.source, StoredTensor))
+        return sum(tensor.read_bytes for tensor in self.tensors)
 
 
 @dataclass(frozen=True, slots=True)

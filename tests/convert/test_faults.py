@@ -52,8 +52,8 @@ def test_a_failing_disk_leaves_nothing(
 def test_a_kill_leaves_at_most_the_part(checkpoint: Make, tmp_path: Path, top: Path, fault: str) -> None:
     base, out = checkpoint(), tmp_path / "out.gguf"
     assert run([str(base), "-o", str(out)], top, fault).returncode == -signal.SIGKILL
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "out.gguf.part"]
-    assert run([str(base), "-o", str(out)], top).returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "out.gguf.part", "out.gguf.part.journal"]
+    assert run([str(base), "-o", str(out), "--resume"], top).returncode == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "out.gguf"]
 
 

@@ -1,0 +1,108 @@
+"""What of `OUT.gguf.part` is whole: one line a tensor, so that `--resume` can go on where a killed run stopped.
+
+The first line is the plan's digest: a journal of other inputs, options or versions is not continued. Each further line
+is a tensor's number, the weights its adapters changed, and its spans with their checksums. Nothing here is trusted: a
+tensor counts as whole only if its bytes, read back, have the checksums; a line that a kill cut short is ignored.
+"""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from localfin_convert.gguf_file import Span
+from localfin_convert.plan import Plan
+from localfin_convert.positional import read_at
+from localfin_convert.safetensors_file import StoredTensor
+
+
+@dataclass(frozen=True, slots=True)
+class WholeTensor:
+    spans: tuple[Span, ...]
+    changed: int
+    """Weights the adapters changed."""
+
+
+def plan_digest(plan: Plan) -> str:
+    """Of everything the output's bytes follow from: the header, the sources as they lie on disk, the changes."""
+    digest = hashlib.sha256(plan.header)
+    for tensor in plan.tensors:
+        if isinstance(tensor.source, StoredTensor):
+            source, stat = tensor.source, tensor.source.path.stat()
+            where = (str(source.path.resolve()), stat.st_size, stat.st_mtime_ns, source.offset, source.dtype)
+            digest.update(repr((where, tensor.heads, tensor.choice.intermediate.name)).encode())
+        for delta in tensor.deltas:
+            digest.update(delta.a.tobytes() + delta.b.tobytes() + repr(delta.scale).encode())
+    return digest.hexdigest()
+
+
+class Journal:
+    """Appends to a file; `whole` is what an earlier run wrote and the part still holds."""
+
+    def __init__(self, path: Path, plan: Plan, part: BinaryIO, *, resume: bool) -> None:
+        head = plan_digest(plan)
+        lines = _lines(path) if resume else []
+        self.whole = _verified(plan, part, lines[1:]) if lines and lines[0] == head else dict[int, WholeTensor]()
+        self._file = path.open("w", encoding="utf-8")
+        self._write(head)
+        for number, tensor in self.whole.items():
+            self.add(number, tensor.spans, tensor.changed)
+
+    def add(self, number: int, spans: Sequence[Span], changed: int) -> None:
+        self._write([number, changed, [[span.offset, span.n_bytes, span.crc32] for span in spans]])
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _write(self, line: object) -> None:
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+
+
+def _lines(path: Path) -> list[object]:
+    found: list[object] = []
+    if not path.is_file():
+        return found
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            found.append(json.loads(line))
+        except (ValueError, RecursionError):
+            break
+    return found
+
+
+def _verified(plan: Plan, part: BinaryIO, lines: Sequence[object]) -> dict[int, WholeTensor]:
+    whole: dict[int, WholeTensor] = {}
+    for line in lines:
+        match line:
+            case [int(number), int(changed), [*stored]] if 0 <= number < len(plan.tensors):
+                spans = tuple(span for item in stored if (span := _span(item)) is not None)
+                if _covers(plan, number, spans) and _reads_back(part, spans):
+                    whole[number] = WholeTensor(spans, changed)
+            case _:
+                continue
+    return whole
+
+
+def _span(item: object) -> Span | None:
+    match item:
+        case [int(offset), int(n_bytes), int(crc32)] if offset >= 0 and n_bytes > 0:
+            return Span(offset, n_bytes, crc32)
+        case _:
+            return None
+
+
+def _covers(plan: Plan, number: int, spans: Sequence[Span]) -> bool:
+    position = plan.tensors[number].offset
+    for span in spans:
+        if span.offset != position:
+            return False
+        position += span.n_bytes
+    return position == plan.tensors[number].offset + plan.tensors[number].n_bytes
+
+
+def _reads_back(part: BinaryIO, spans: Sequence[Span]) -> bool:
+    return all(zlib.crc32(read_at(part, span.n_bytes, span.offset)) == span.crc32 for span in spans)
