@@ -62,7 +62,7 @@ def main() -> None:
     heading = (
         f"{model.stat().st_size / 1e6:,.0f} MB GGUF, {options.tokens} tokens, {options.threads} threads. "
         f"{about['processor']}, load before the start {about['load_before']:.2f}; "
-        f"{options.runs} runs of each, alternating (medians)."
+        f"{options.runs} runs of each, alternating (medians){', at realtime priority' if realtime() else ''}."
     )
     (RESULTS / "decode.md").write_text(f"{heading}\n\n{text}\n", encoding="utf-8")
 
@@ -124,6 +124,11 @@ def our_rate(model: Path, threads: int, tokens: int) -> float:
     if said["tokens"] != tokens:
         raise SystemExit(f"the model ended after {said['tokens']} tokens: take one that goes on, or fewer --tokens")
     return float(said["tokens_per_s"]) * (tokens - 1) / tokens
+
+
+def realtime() -> bool:
+    """Whether this runs under `chrt -f 1`, as on a machine that others use meanwhile."""
+    return os.sched_getscheduler(0) == os.SCHED_FIFO
 
 
 def wheel_libraries() -> Path:
