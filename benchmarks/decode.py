@@ -57,7 +57,7 @@ def main() -> None:
     print(text)
     RESULTS.mkdir(exist_ok=True)
     result = {"machine": about, "model_bytes": model.stat().st_size, "threads": options.threads,
-              "tokens": options.tokens, "tokens_per_s": rates}  # fmt: skip
+              "tokens": options.tokens, "realtime": realtime(), "tokens_per_s": rates}  # fmt: skip
     (RESULTS / "decode.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     heading = (
         f"{model.stat().st_size / 1e6:,.0f} MB GGUF, {options.tokens} tokens, {options.threads} threads. "
