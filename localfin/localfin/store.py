@@ -9,7 +9,7 @@ NFC-normalised on its way in. Nothing here draws or generates.
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -271,7 +271,7 @@ class Store:
         return self._db.last_insert_rowid()
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _writing(self) -> Generator[None]:
         """A transaction that takes the write lock at once, so that two processes never deadlock half-way."""
         with self._lock, self._explained():
             self._db.execute("BEGIN IMMEDIATE")
@@ -298,7 +298,7 @@ class Store:
             self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self) -> Generator[None]:
         """SQLite's errors as ours, one line each."""
         try:
             yield

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from localfin.engine.events import ModelInfo, Usage
 from localfin.store import MIGRATIONS, TITLE_LENGTH, Store, title_of
 from localfin_models.errors import InputRefused, LocalfinError, NotFound

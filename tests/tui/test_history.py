@@ -76,6 +76,9 @@ async def test_search_finds_what_was_said(desk, until) -> None:
         await until(pilot, lambda: "Nothing found." in d.words)
         await pilot.press("backspace", "enter", "down", "enter")
         await until(pilot, lambda: d.chat.chat_id == chat)
+        await until(pilot, lambda: "about deposits" in d.words)  # a search ends when a chat is opened
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "about deposits" not in d.words)
 
 
 async def test_more_chats_come_on_request(desk, until) -> None:
@@ -152,10 +155,11 @@ async def test_a_narrow_terminal_hides_the_list_until_asked(desk, until) -> None
         await until(pilot, lambda: d.chat.chat_id is not None)
         assert not panel.display
         await pilot.resize_terminal(120, 36)
-        await pilot.press("ctrl+b")
         await until(pilot, lambda: panel.display)
         await pilot.press("ctrl+b")
         await until(pilot, lambda: not panel.display)
+        await pilot.press("ctrl+b")
+        await until(pilot, lambda: panel.display)
 
 
 async def test_days_are_named_as_one_says_them(

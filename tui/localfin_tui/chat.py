@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import Footer, Input
+from textual.widgets import Footer
 
 from localfin.engine.errors import ContextFull
 from localfin.engine.events import Engine, LoadOptions
@@ -108,6 +108,10 @@ class ChatScreen(Screen[None]):
         return self.query_one(Composer)
 
     @property
+    def history(self) -> HistoryPanel:
+        return self.query_one(HistoryPanel)
+
+    @property
     def status(self) -> StatusLine:
         return self.query_one(StatusLine)
 
@@ -119,7 +123,7 @@ class ChatScreen(Screen[None]):
             case "load":
                 return self.phase == "ended"
             case "again":
-                return self.phase == "ready" and self.chat_id is not None and self._can_ask_again()
+                return self.phase == "ready" and self.transcript.unanswered
             case "copy":
                 return bool(self._last_words())
             case "save":
@@ -129,15 +133,12 @@ class ChatScreen(Screen[None]):
 
     # -- the model ---------------------------------------------------------------------------------------------------
 
+    @on(Notice.LoadAsked)
     def action_load(self) -> None:
         if self._path is not None and self.phase in ("no-model", "ended"):
             self._enter("loading")
             load = partial(answering.load_model, self._engine, self._path, self._options, self.post_message)
             self.run_worker(load, name="load", group="engine", thread=True, exclusive=True, exit_on_error=False)
-
-    @on(Notice.LoadAsked)
-    def _load_asked(self) -> None:
-        self.action_load()
 
     @on(answering.Loaded)
     async def _loaded(self, event: answering.Loaded) -> None:
@@ -266,15 +267,12 @@ class ChatScreen(Screen[None]):
         await self.transcript.remove_notices()
         await self._answer(self.chat_id)
 
-    def _can_ask_again(self) -> bool:
-        views = self.transcript.views
-        return bool(views) and (views[-1].stored.role == "user" or views[-1].stored.state != "complete")
-
     # -- chats -------------------------------------------------------------------------------------------------------
 
     async def action_new_chat(self) -> None:
         if self._may_leave():
             self.chat_id = None
+            self.history.end_search()
             await self._show_chat()
 
     @on(HistoryPanel.Opened)
@@ -306,13 +304,11 @@ class ChatScreen(Screen[None]):
             return []
 
     @on(ChatList.Asked)
-    def _change_chat(self, event: ChatList.Asked) -> None:
-        self._rename_or_delete(event.what, event.conversation_id)
-
     @work(group="dialog", exclusive=True, exit_on_error=False)
-    async def _rename_or_delete(self, what: str, chat_id: int) -> None:
+    async def _rename_or_delete(self, event: ChatList.Asked) -> None:
+        chat_id = event.conversation_id
         try:
-            if what == "rename":
+            if event.what == "rename":
                 await keeping.rename(self.app, self._store, chat_id)
             elif self._may_leave() and await keeping.delete(self.app, self._store, chat_id) and chat_id == self.chat_id:
                 await self.action_new_chat()
@@ -327,26 +323,22 @@ class ChatScreen(Screen[None]):
         self.composer.focus()
 
     def action_toggle_history(self) -> None:
-        panel = self.query_one(HistoryPanel)
-        self._show_history(not panel.display)
-        if panel.display and self.has_class("-narrow"):
-            self.query_one(ChatList).focus()
-        elif not panel.display:
+        panel = self.history
+        panel.show(not panel.display)
+        if panel.display and panel.covers_chat:
+            panel.query_one(ChatList).focus()
+        else:
             self.composer.focus()
 
     def action_search(self) -> None:
-        self._show_history(True)
-        self.query_one("#search", Input).focus()
+        self.history.begin_search()
 
     def action_leave(self) -> None:
-        """Back to the question; a history that covers the chat goes away."""
-        if self.has_class("-narrow"):
-            self._show_history(False)
+        """Back to the question; a search ends, and a history that covers the chat goes away."""
+        self.history.end_search()
+        if self.history.covers_chat:
+            self.history.show(False)
         self.composer.focus()
-
-    def _show_history(self, shown: bool) -> None:
-        self.set_class(shown, "-history-shown")
-        self.set_class(not shown, "-history-hidden")
 
     # -- keeping and leaving -----------------------------------------------------------------------------------------
 
@@ -378,14 +370,13 @@ class ChatScreen(Screen[None]):
 
     def quit(self) -> None:
         """Leave, after a running answer has been stopped and kept."""
+        self._quitting = True
         if self.phase in BUSY:
-            self._quitting = True
             self.action_stop()
-        else:
-            self.app.exit()
+        self._quit_if_asked()
 
     def _quit_if_asked(self) -> None:
-        if self._quitting:
+        if self._quitting and self.phase not in BUSY:
             self.app.exit()
 
     def _may_leave(self) -> bool:
@@ -395,7 +386,7 @@ class ChatScreen(Screen[None]):
         return True
 
     def _list_chats(self) -> None:
-        self.query_one(HistoryPanel).refresh_list(self.chat_id)
+        self.history.refresh_list(self.chat_id)
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase

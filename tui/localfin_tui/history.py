@@ -68,6 +68,25 @@ class HistoryPanel(Vertical):
         self._read_page()
 
     @property
+    def covers_chat(self) -> bool:
+        """On a narrow terminal the list lies over the chat instead of beside it."""
+        return self.screen.has_class("-narrow")
+
+    def show(self, shown: bool) -> None:
+        if self.covers_chat:
+            self.screen.set_class(shown, "-history-shown")
+        else:
+            self.screen.set_class(not shown, "-history-hidden")
+
+    def begin_search(self) -> None:
+        self.show(True)
+        self.query_one("#search", Input).focus()
+
+    def end_search(self) -> None:
+        """List all chats again."""
+        self.query_one("#search", Input).clear()
+
+    @property
     def _query(self) -> str:
         return self.query_one("#search", Input).value
 

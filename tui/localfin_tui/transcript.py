@@ -42,6 +42,12 @@ class Transcript(VerticalScroll):
         return views[-1] if views and isinstance(views[-1], Answer) else None
 
     @property
+    def unanswered(self) -> bool:
+        """The last question has no answer, or none that is whole."""
+        views = self.views
+        return bool(views) and (views[-1].stored.role == "user" or views[-1].stored.state != "complete")
+
+    @property
     def at_end(self) -> bool:
         """An anchored chat that does not fill its place stands at the bottom: its scroll position is negative then."""
         return self.scroll_y < 0 or self.scroll_y >= self.max_scroll_y - 1
