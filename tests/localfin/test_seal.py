@@ -44,7 +44,12 @@ def test_the_doctor_proves_the_seal(run):
         for what in ("TCP", "UDP", "TCP over IPv6", "UDP over IPv6", "netlink", "vsock", "packet"):
             assert answers[where, "Python", what] == answers[where, "libc", what] == "EPERM"
         assert answers[where, "libc", "io_uring_setup"] == answers[where, "libc", "ptrace"] == "EPERM"
-    for how, what in (("Python", "AF_UNIX stream"), ("libc", "execve"), ("Python", "fork"), ("Python", "writing a file")):
+    for how, what in (
+        ("Python", "AF_UNIX stream"),
+        ("libc", "execve"),
+        ("Python", "fork"),
+        ("Python", "writing a file"),
+    ):
         assert answers["worker", how, what] == "EPERM"
     assert answers["worker", "Python", "reading a file that was not given"] in ("EACCES", "EPERM")
 
