@@ -91,17 +91,20 @@ async def test_a_hostile_question_title_and_paste(desk, until) -> None:
         assert not any(c in d.words for c in "\x1b\x07\x9b\u202e")
 
 
-async def test_an_engine_error_with_markup(desk, until, monkeypatch: pytest.MonkeyPatch) -> None:
-    d = desk([Answer("", context_full=True)])
+@pytest.mark.parametrize("kind", [EngineDied, RuntimeError])
+async def test_an_engine_error_with_markup(desk, until, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]) -> None:
+    d = desk()
     async with d.run(size=(120, 36)) as pilot:
         await until(pilot, lambda: d.chat.phase == "ready")
 
         def die(*_args: object) -> None:
-            raise EngineDied("[/nothing] [red]died")
+            raise kind("[/nothing] [red]died")
 
         monkeypatch.setattr(d.engine, "generate", die)
         await pilot.press("q", "enter")
         await until(pilot, lambda: "[/nothing] [red]died" in d.words)
+        assert "The answer broke off" in d.words
+        assert d.chat.phase == "ready"
 
 
 SOURCES = [

@@ -79,8 +79,8 @@ def turns(messages: Sequence[StoredMessage]) -> list[Turn]:
 def load_model(engine: Engine, path: Path, options: LoadOptions, post: Post) -> None:
     try:
         post(Loaded(engine.load(path, options)))
-    except LocalfinError as error:
-        post(LoadFailed(error))
+    except Exception as error:  # noqa: BLE001 - on a thread nobody else would hear of it
+        post(LoadFailed(_ours(error)))
 
 
 def read_answer(engine: Engine, store: Store, given: Sequence[Turn], answer: StoredMessage, post: Post) -> None:
@@ -116,8 +116,12 @@ def _events(engine: Engine, given: Sequence[Turn]) -> Iterator[Event | LocalfinE
     """The engine's events and, last, its error if it raised one: the store's errors take another way."""
     try:
         yield from engine.generate(given)
-    except LocalfinError as error:
-        yield error
+    except Exception as error:  # noqa: BLE001 - on a thread nobody else would hear of it
+        yield _ours(error)
+
+
+def _ours(error: Exception) -> LocalfinError:
+    return error if isinstance(error, LocalfinError) else LocalfinError(f"{type(error).__name__}: {error}")
 
 
 def _finish(store: Store, answer_id: int, content: str, end: Finished | None) -> StoredMessage:
