@@ -10,6 +10,7 @@ import pytest
 PUBLIC = {
     "localfin": ["Answer", "Assistant", "LoadOptions", "Message", "ModelInfo", "Sampling", "Usage"],
     "localfin_convert": ["Report", "convert"],
+    "localfin_tui": ["LocalfinApp"],
     "localfin_models": ["GgufHeader", "check_gguf", "find_model", "list_models"],
 }
 TOP = Path(__file__).parents[1]
@@ -27,6 +28,7 @@ def test_public_names(package: str, names: list[str]) -> None:
     [
         ("localfin", {"numpy", "textual", "torch", "llama_cpp"}),
         ("localfin_models", {"numpy", "textual", "torch", "llama_cpp"}),
+        ("localfin_tui", {"numpy", "textual", "torch", "llama_cpp"}),
         ("localfin_convert", {"textual", "torch", "transformers", "peft", "llama_cpp"}),
     ],
 )

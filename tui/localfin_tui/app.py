@@ -15,6 +15,8 @@ from localfin_tui.themes import INK, PAPER, THEMES
 
 
 class LocalfinApp(App[None]):
+    """The app over any engine and any store: the real ones, or scripted ones in tests."""
+
     CSS_PATH = "app.tcss"
     TITLE = "localfin"
     ENABLE_COMMAND_PALETTE = False
