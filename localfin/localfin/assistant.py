@@ -19,6 +19,7 @@ from localfin.engine.events import (
 )
 from localfin_models.catalog import find_model
 from localfin_models.errors import LocalfinError
+from localfin_models.language import _
 
 AnswerLanguage = Literal["ko", "en"]
 _ENGLISH_WORDS = frozenset({
@@ -72,7 +73,7 @@ class Assistant:
         """The model in use. Raises LocalfinError after its process died; `reload` brings it back."""
         info = self._engine.model
         if info is None:
-            raise LocalfinError("the model is not loaded")
+            raise LocalfinError(_("the model is not loaded"))
         return info
 
     def reload(self) -> ModelInfo:
@@ -107,7 +108,7 @@ class Assistant:
                 parts.append(event.text)
             elif isinstance(event, Finished):
                 return Answer("".join(parts), self.model, event.usage, event.reason)
-        raise LocalfinError("the answer ended without an end")
+        raise LocalfinError(_("the answer ended without an end"))
 
     def cancel(self) -> None:
         """Stop the answer that is being made, from any thread; it ends with reason `cancelled`."""

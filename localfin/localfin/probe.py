@@ -22,6 +22,7 @@ from localfin.seal import WorkerLimits, bpf
 from localfin.worker import SealedWorker, bare_environment
 from localfin.worker_child import CancelFlag, Emit
 from localfin_models.errors import LocalfinError
+from localfin_models.language import _
 
 REFUSALS = (errno.EPERM, errno.EACCES)
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK, _AF_PACKET, _AF_VSOCK = 1, 2, 10, 16, 17, 40
@@ -64,7 +65,7 @@ def try_everything() -> list[Attempt]:
 def try_here(where: str, *, worker: bool = False) -> list[Attempt]:
     """Every attempt in this process; with `worker`, also those that only a worker must be refused."""
     if sys.platform != "linux":
-        raise LocalfinError("there is no seal to try on this platform")
+        raise LocalfinError(_("there is no seal to try on this platform"))
     tries = _network_tries()
     if worker:
         tries += _worker_tries()
@@ -202,7 +203,8 @@ def _from_child_process() -> list[Attempt]:
         env=bare_environment(), capture_output=True, check=False,
     )  # fmt: skip
     if ran.returncode != 0:
-        raise LocalfinError(f"the probe's child process failed: {ran.stderr.decode('utf-8', 'replace').strip()[-200:]}")
+        words = ran.stderr.decode("utf-8", "replace").strip()[-200:]
+        raise LocalfinError(_("the probe's child process failed: {words}").format(words=words))
     return [Attempt(**row) for row in json.loads(ran.stdout)]
 
 

@@ -63,6 +63,12 @@ def test_no_particle_after_a_placeholder_needs_to_know_its_last_letter(korean: d
     assert [t for t in korean.values() if particle.search(t)] == []
 
 
+def test_one_thing_has_one_name(korean: dict[str, str]) -> None:
+    """The words beside those the texts use: chat 대화, refuse 거절, load 불러오기, merge 병합, history 기록."""
+    other = re.compile("채팅|거부|로딩|로드|머지|히스토리|문맥|퀀타이즈|텐써")
+    assert [t for t in korean.values() if other.search(t)] == []
+
+
 def test_columns_and_line_breaks_are_kept(korean: dict[str, str]) -> None:
     for text, translated in korean.items():
         assert text.count("\n") == translated.count("\n"), text

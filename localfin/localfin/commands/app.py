@@ -22,12 +22,14 @@ SCREENS = "localfin_tui.app"
 """Named, not imported: the screens stand on this floor, and importing them costs 30 bare interpreters."""
 
 
-@click.command(short_help=_("Open the app."))
+@click.command(
+    short_help=_("Open the app."),
+    help=_("Open the app: ask, read the answers as they come, and find earlier ones in the history."),
+)
 @click.option("-m", "--model", metavar="MODEL", help=_("A model's name or path; the default model if left out."))
 @click.option("--lang", type=click.Choice(["ko", "en"]), help=_("The language of the screen."))
 @click.option("--theme", type=click.Choice(THEMES), help=_("The colours; LOCALFIN_THEME says so for good."))
 def app(model: str | None, lang: str | None, theme: str | None) -> None:
-    """Open the app: ask, read the answers as they come, and find earlier ones in the history."""
     # The screen is drawn on stderr.
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise click.UsageError(_("the app needs a terminal; to use a pipe: localfin ask"))
