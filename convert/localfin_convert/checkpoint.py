@@ -30,12 +30,6 @@ def open_checkpoint(folder: Path) -> Checkpoint:
             _("{folder} is a file; give the model's folder (config.json and *.safetensors)").format(folder=folder)
         )
     config = read_json(folder / "config.json")
-    if "auto_map" in config:
-        raise InputRefused(
-            _("{name}/config.json has `auto_map`: the model brings its own code, which is not run").format(
-                name=folder.name
-            )
-        )
     if config.get("quantization_config"):
         raise InputRefused(
             _("{name} is already quantized (quantization_config); give the 16-bit base").format(name=folder.name)

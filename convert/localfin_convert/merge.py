@@ -72,6 +72,8 @@ def convert_block(block: Block, file: BinaryIO | None) -> Converted:
             b = delta.b[block.first : block.first + block.count]
             before, rows = rows, _merged(rows, b, delta.a, np.float32(delta.scale), tensor.source.dtype)
             changed += int(np.count_nonzero(before != rows))
+        if tensor.shift:  # in float16 where the tensor is: bfloat16 alone is widened first
+            rows = round_to("F16" if tensor.source.dtype == "F16" else "F32", rows + np.float32(tensor.shift))
     else:
         rows = tensor.source.reshape(tensor.rows, tensor.columns)[block.first : block.first + block.count]
     if tensor.heads:

@@ -20,15 +20,21 @@ _SAMPLING = (
 )
 
 
-def general_keys(folder: Path, arch: str, name: str, parameters: int) -> list[Key]:
-    """In llama.cpp's order: architecture, type, sampling defaults, name, size."""
+def general_keys(folder: Path, arch: str, name: str, size_label: str, first: list[Key]) -> list[Key]:
+    """In llama.cpp's order: architecture, `first` (the family's own), type, sampling defaults, name, size."""
     return [
         Key("general.architecture", arch, Type.STRING, None),
+        *first,
         Key("general.type", "model", Type.STRING, None),
         *_sampling(folder),
         Key("general.name", name, Type.STRING, None),
-        Key("general.size_label", gguf.size_label(parameters, parameters, 0, 0), Type.STRING, None),
+        Key("general.size_label", size_label, Type.STRING, None),
     ]
+
+
+def size_label(parameters: int, in_experts: int, experts: int) -> str:
+    """Such as 7B or 8x7B; `in_experts` of the `parameters` stand in stacked tensors of `experts` each."""
+    return str(gguf.size_label(parameters, parameters - in_experts, in_experts // max(1, experts), experts))
 
 
 def version_key() -> Key:

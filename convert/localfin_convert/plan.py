@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import prod
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from numpy.typing import NDArray
 
 from localfin_convert import ggml, quantization
 from localfin_convert.adapter import Adapter, LowRank, open_adapter
-from localfin_convert.architectures import Family, family_of
+from localfin_convert.architectures import Family, Tensor, family_of
 from localfin_convert.checkpoint import Checkpoint, open_checkpoint
 from localfin_convert.gguf_file import ALIGNMENT, Entry, header_bytes, padded
 from localfin_convert.keys import Key
-from localfin_convert.metadata import file_type_key, general_keys, version_key
+from localfin_convert.metadata import file_type_key, general_keys, size_label, version_key
 from localfin_convert.numbers import FLOATS
 from localfin_convert.prompt_format import resolve_prompt_format
 from localfin_convert.quantization import Choice
@@ -31,6 +32,8 @@ CHAT_TEMPLATE = "tokenizer.chat_template"
 
 @dataclass(frozen=True, slots=True)
 class PlannedTensor:
+    """A tensor of the output, or one expert's slice of a stacked one: what has one source."""
+
     name: str
     shape: tuple[int, ...]
     """Rows, columns; columns alone for a vector (the reverse of ggml's order)."""
@@ -39,6 +42,8 @@ class PlannedTensor:
     deltas: tuple[LowRank, ...]
     heads: int
     """Attention heads whose rows are reordered; 0 for none."""
+    shift: float
+    """Added to every value."""
     choice: Choice
     offset: int
     """From the start of the output file."""
@@ -78,10 +83,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    name: str
+    target: Tensor
     source: StoredTensor | NDArray[np.float32]
-    deltas: tuple[LowRank, ...]
-    heads: int
+    deltas: tuple[LowRank, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.target.name
 
 
 def make_plan(base: Path, adapters: Sequence[Path], quantized_as: str, prompt_format: str | None, *, name: str) -> Plan:
@@ -92,12 +100,12 @@ def make_plan(base: Path, adapters: Sequence[Path], quantized_as: str, prompt_fo
     drafts = _drafts(checkpoint, family, opened)
     if quantization.is_quantized(quantized_as):
         drafts.sort(key=lambda draft: quantization.sort_key(draft.name))
-    elements = sum(prod(draft.source.shape) for draft in drafts)
+    shapes = _shapes(drafts, family)
     template = resolve_prompt_format(prompt_format, base, adapters)
     vocabulary = _with_template(vocabulary_keys(base, checkpoint.config, family.name), template)
-    keys = [*general_keys(base, family.name, name, elements), *_model_keys(family, quantized_as, vocabulary)]
-    choices = _choices(drafts, family, quantized_as, checkpoint)
-    header, tensors, total = _lay_out(keys, drafts, choices)
+    general = general_keys(base, family.name, name, _size_label(shapes, family), family.first_keys())
+    choices = _choices(shapes, family, quantized_as, checkpoint)
+    header, tensors, total = _lay_out([*general, *_model_keys(family, quantized_as, vocabulary)], drafts, shapes, choices)
     return Plan(checkpoint, opened, quantized_as, header, tensors, total)
 
 
@@ -111,7 +119,7 @@ def _drafts(checkpoint: Checkpoint, family: Family, adapters: Sequence[Adapter])
         )
     # transformers drops a duplicated head of a tied model when it saves a merge; so do we, and only then.
     tied = bool(checkpoint.config.get("tie_word_embeddings")) and bool(adapters)
-    drafts = [_Draft(name, values, (), 0) for name, values in family.extra_tensors().items()]
+    drafts = [_Draft(Tensor(name), values) for name, values in family.extra_tensors().items()]
     for name, stored in checkpoint.tensors.items():
         target = family.tensor(name)
         if target is None:
@@ -122,8 +130,44 @@ def _drafts(checkpoint: Checkpoint, family: Family, adapters: Sequence[Adapter])
                 raise InputRefused(_("the adapter changes lm_head, which this model shares with its embeddings"))
             continue
         _check(stored, target.heads, family)
-        drafts.append(_Draft(target.name, stored, deltas, target.heads))
-    return drafts
+        drafts.append(_Draft(target, stored, deltas))
+    return _stacked(drafts, family)
+
+
+def _stacked(drafts: list[_Draft], family: Family) -> list[_Draft]:
+    """The slices of each stacked tensor side by side, where llama.cpp's converter meets the last of their layer."""
+    layers = [draft.name.partition(".ffn_")[0] for draft in drafts]
+    last = {layer: at for at, (layer, draft) in enumerate(zip(layers, drafts, strict=True)) if draft.target.expert is not None}
+
+    def place(item: tuple[int, _Draft]) -> tuple[int, int, int]:
+        at, draft = item
+        if draft.target.expert is None:
+            return at, 0, 0
+        kind = draft.name.split(".")[2]
+        return last[layers[at]], family.expert_order.index(kind), draft.target.expert
+
+    return [draft for _at, draft in sorted(enumerate(drafts), key=place)]
+
+
+def _shapes(drafts: list[_Draft], family: Family) -> dict[str, tuple[int, ...]]:
+    """Of each output tensor, in file order. Raises InputRefused where a stack is not whole or a name stands twice."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, group in groupby(drafts, key=lambda draft: draft.name):
+        parts = list(group)
+        first = tuple(parts[0].source.shape)
+        stack = parts[0].target.expert is not None
+        numbers = [part.target.expert for part in parts]
+        if name in shapes or numbers != (list(range(family.experts)) if stack else [None]):
+            raise InputRefused(_("the checkpoint holds {name} twice, or not all of its experts").format(name=name))
+        if any(tuple(part.source.shape) != first for part in parts):
+            raise InputRefused(_("the experts in {name} differ in shape").format(name=name))
+        shapes[name] = (len(parts), *first) if stack else first
+    return shapes
+
+
+def _size_label(shapes: Mapping[str, tuple[int, ...]], family: Family) -> str:
+    total = sum(prod(shape) for shape in shapes.values())
+    return size_label(total, sum(prod(shape) for shape in shapes.values() if len(shape) == 3), family.experts)
 
 
 def _check(stored: StoredTensor, heads: int, family: Family) -> None:
@@ -143,7 +187,7 @@ def _check(stored: StoredTensor, heads: int, family: Family) -> None:
                 name=stored.name, rows=stored.shape[0], heads=heads, head_dim=family.head_dim
             )
         )
-    if stored.name in ("model.embed_tokens.weight", HEAD) and stored.shape != (family.vocab_size, family.hidden):
+    if stored.name in (family.embedding, HEAD) and stored.shape != (family.vocab_size, family.hidden):
         raise InputRefused(
             _("tensor {name} is {shape} where config.json says {expected}").format(
                 name=stored.name, shape=list(stored.shape), expected=[family.vocab_size, family.hidden]
@@ -168,34 +212,37 @@ def _with_template(vocabulary: list[Key], template: str | None) -> list[Key]:
     return [key if found.name == CHAT_TEMPLATE else found for found in vocabulary]
 
 
-def _choices(drafts: list[_Draft], family: Family, quantized_as: str, checkpoint: Checkpoint) -> dict[str, Choice]:
+def _choices(
+    shapes: Mapping[str, tuple[int, ...]], family: Family, quantized_as: str, checkpoint: Checkpoint
+) -> dict[str, Choice]:
     matrices = (tensor.dtype for tensor in checkpoint.tensors.values() if len(tensor.shape) > 1)
     auto = quantization.intermediate_type(matrices)
-    context = quantization.Context(family.layers, family.layers == 80 and family.heads != family.kv_heads)
-    shapes = [quantization.Shape(draft.name, tuple(draft.source.shape)) for draft in drafts]
-    return quantization.choose(shapes, quantized_as, auto, context)
+    context = quantization.Context(family.layers, family.is_70b, family.experts)
+    named = [quantization.Shape(name, shape) for name, shape in shapes.items()]
+    return quantization.choose(named, quantized_as, auto, context)
 
 
 def _lay_out(
-    keys: list[Key], drafts: list[_Draft], choices: Mapping[str, Choice]
+    keys: list[Key], drafts: list[_Draft], shapes: Mapping[str, tuple[int, ...]], choices: Mapping[str, Choice]
 ) -> tuple[bytes, tuple[PlannedTensor, ...], int]:
-    entries, sizes, position = list[Entry](), list[int](), 0
+    """Header, what goes where, and the whole file's size. An expert's slice follows that of the expert before it."""
+    entries, position = dict[str, Entry](), 0
+    for name, shape in shapes.items():
+        kind = choices[name].final
+        entries[name] = Entry(name, shape, kind, position)
+        position += padded(ggml.row_bytes(kind, shape[-1]) * prod(shape[:-1]))
+    header = header_bytes(keys, list(entries.values()))
+    tensors = list[PlannedTensor]()
     for draft in drafts:
-        shape, kind = tuple(draft.source.shape), choices[draft.name].final
-        size = ggml.row_bytes(kind, shape[-1]) * prod(shape[:-1])
-        entries.append(Entry(draft.name, shape, kind, position))
-        sizes.append(size)
-        position += padded(size)
-    header = header_bytes(keys, entries)
-    tensors = tuple(
-        PlannedTensor(
-            draft.name, entry.shape, draft.source, draft.deltas, draft.heads, choices[draft.name],
-            len(header) + entry.offset, size,
+        target, shape, choice = draft.target, tuple(draft.source.shape), choices[draft.name]
+        size = ggml.row_bytes(choice.final, shape[-1]) * prod(shape[:-1])
+        offset = len(header) + entries[draft.name].offset + (target.expert or 0) * size
+        planned = PlannedTensor(
+            draft.name, shape, draft.source, draft.deltas, target.heads, target.shift, choice, offset, size
         )
-        for draft, entry, size in zip(drafts, entries, sizes, strict=True)
-    )  # fmt: skip
+        tensors.append(planned)
     assert len(header) % ALIGNMENT == 0
-    return header, tensors, len(header) + position
+    return header, tuple(tensors), len(header) + position
 
 
 def types_summary(plan: Plan) -> dict[Type, int]:

@@ -19,6 +19,9 @@ _QUANTIZED = {
     "q8_0": (LlamaFileType.MOSTLY_Q8_0, Type.Q8_0),
 }
 _FALLBACK = {Type.Q4_K: Type.Q5_0, Type.Q5_K: Type.Q5_1, Type.Q6_K: Type.Q8_0}
+_KEPT = ("_norm.weight", "ffn_gate_inp.weight")
+"""Never quantized: norms, and what chooses the experts."""
+_VALUES = ("attn_v.weight", "attn_qkv.weight")
 _BLOCK = re.compile(r"^blk\.(\d+)\.")
 
 
@@ -42,7 +45,9 @@ class Shape:
 class Context:
     layers: int
     is_70b: bool
-    """80 layers with fewer kv heads than heads: llama.cpp gives attn_v more bits there."""
+    """llama.cpp gives attn_v more bits there."""
+    experts: int = 0
+    """Of a layer; attention gets more bits beside eight of them."""
 
 
 def file_type(quantization: str) -> LlamaFileType:
@@ -83,8 +88,8 @@ def choose(tensors: list[Shape], quantization: str, auto: Type, context: Context
 
 
 def _stored(tensor: Shape, target: Type) -> Type:
-    """The converter keeps vectors, norms and anything that is no weight in F32."""
-    plain = len(tensor.shape) > 1 and tensor.name.endswith(".weight") and not tensor.name.endswith("_norm.weight")
+    """The converter keeps vectors, norms, expert gates and anything that is no weight in F32."""
+    plain = len(tensor.shape) > 1 and tensor.name.endswith(".weight") and not tensor.name.endswith(_KEPT)
     return target if plain else Type.F32
 
 
@@ -92,8 +97,7 @@ def _may_quantize(tensor: Shape) -> bool:
     return (
         len(tensor.shape) > 1
         and tensor.name.endswith("weight")
-        and "_norm.weight" not in tensor.name
-        and "ffn_gate_inp.weight" not in tensor.name
+        and not any(kept in tensor.name for kept in _KEPT)
     )
 
 
@@ -103,7 +107,7 @@ class _Chooser:
     def __init__(self, tensors: list[Shape], default: Type, context: Context) -> None:
         self.default, self.context = default, context
         self.tied = all(tensor.name != "output.weight" for tensor in tensors)
-        self.values = sum("attn_v.weight" in tensor.name for tensor in tensors)
+        self.values = sum(any(value in tensor.name for value in _VALUES) for tensor in tensors)
         self.value = self.down = 0
 
     def next(self, tensor: Shape) -> Type:
@@ -114,15 +118,26 @@ class _Chooser:
         if name == "output.weight" or (self.tied and name == "token_embd.weight"):
             fits = tensor.shape[-1] % GGML_QUANT_SIZES[self.default][0] == 0
             return Type.Q6_K if mixed and fits else Type.Q8_0
-        if "attn_v.weight" in name:
+        if any(value in name for value in _VALUES):
             kind = Type.Q6_K if mixed and more_bits(self.value, self.values) else self.default
             self.value += 1
+            if self.context.experts == 8:
+                return Type.Q8_0
             return Type.Q5_K if self.context.is_70b and kind is Type.Q4_K else kind
         if "ffn_down" in name:
-            kind = Type.Q6_K if mixed and more_bits(self.down, self.context.layers) else self.default
+            kind = Type.Q6_K if mixed and more_bits(self._layer_of_down(name), self.context.layers) else self.default
             self.down += 1
             return kind
+        if self.context.experts == 8 and "attn_k.weight" in name:
+            return Type.Q8_0
+        if self.context.experts == 8 and "attn_output.weight" in name and mixed:
+            return Type.Q5_K
         return self.default
+
+    def _layer_of_down(self, name: str) -> int:
+        """Counted; read from the name where there are experts."""
+        match = _BLOCK.match(name) if self.context.experts > 1 else None
+        return int(match[1]) if match else self.down
 
 
 def more_bits(i: int, n: int) -> bool:

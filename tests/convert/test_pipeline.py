@@ -99,7 +99,7 @@ BAD_BASES = [
     ({"tensors": without(llama_tensors(), "model.layers.3.mlp.up_proj.weight")}, "lacks the tensor"),
     ({"tensors": {**llama_tensors(), "model.layers.9.mlp.up_proj.weight": ("F32", np.ones((2, 2)))}}, "does not fill"),
     ({"tensors": {**llama_tensors(), "stray.weight": ("I32", np.ones((2, 2), np.int32))}}, "does not belong"),
-    ({"config": {"architectures": ["GPT2LMHeadModel"]}}, "known: LlamaForCausalLM, MistralForCausalLM, Qwen2"),
+    ({"config": {"architectures": ["GPT2LMHeadModel"]}}, "known: LlamaForCausalLM, MistralForCausalLM"),
     ({"config": {"architectures": None}}, "unknown architecture"),
     ({"config": {"auto_map": {"AutoModel": "evil.Model"}}}, "its own code"),
     ({"config": {"quantization_config": {"bits": 4}}}, "already quantized"),

@@ -27,7 +27,10 @@ class Case:
     """A checkpoint, its adapters, and the types it is converted to."""
 
     name: str
-    architecture: Literal["llama", "mistral", "qwen2"]
+    architecture: Literal[
+        "llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "gemma2", "gemma3_text", "phi3", "exaone", "exaone4"
+    ]
+    """config.json's model_type."""
     vocabulary: Literal["llama-spm", "llama-spm-json", "llama-bpe", "qwen2"]
     """llama-spm-json is Llama 2's vocabulary without its tokenizer.model."""
     vocab_size: int
@@ -44,6 +47,8 @@ class Case:
     """Rows of the embedding for which the vocabulary has no token."""
     added_tokens: tuple[str, ...] = ()
     """Tokens behind a SentencePiece vocabulary; those in `<|` and `|>` are special."""
+    experts: int = 0
+    """Of a layer; 0 in a dense model."""
     config: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Further entries of config.json."""
     adapters: tuple[Adapter, ...] = ()

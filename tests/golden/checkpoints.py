@@ -13,11 +13,24 @@ from typing import Any
 import numpy as np
 from tests.golden import vocabularies
 from tests.golden.cases import Adapter, Case, Dtype
+from tests.golden.layouts import shapes
 
 Tensors = dict[str, np.ndarray[Any, Any]]
 _NAMES = {"bf16": "BF16", "f16": "F16", "f32": "F32"}
 _TORCH = {"bf16": "bfloat16", "f16": "float16", "f32": "float32"}
-_ARCHITECTURES = {"llama": "LlamaForCausalLM", "mistral": "MistralForCausalLM", "qwen2": "Qwen2ForCausalLM"}
+_ARCHITECTURES = {
+    "llama": "LlamaForCausalLM",
+    "mistral": "MistralForCausalLM",
+    "mixtral": "MixtralForCausalLM",
+    "qwen2": "Qwen2ForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
+    "qwen3_moe": "Qwen3MoeForCausalLM",
+    "gemma2": "Gemma2ForCausalLM",
+    "gemma3_text": "Gemma3ForCausalLM",
+    "phi3": "Phi3ForCausalLM",
+    "exaone": "ExaoneForCausalLM",
+    "exaone4": "Exaone4ForCausalLM",
+}
 _SPM_CONFIG = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 _SPM_TEMPLATE = "{{ bos_token }}{% for m in messages %}[INST] {{ m['content'] }} [/INST]{% endfor %}"
 _LLAMA3_TEMPLATE = (
@@ -35,7 +48,7 @@ def build(case: Case, folder: Path) -> tuple[Path, list[Path]]:
     if case.vocabulary != "qwen2":  # a folder without one, too
         _write_json(base / "generation_config.json", {"do_sample": True, "temperature": 0.6, "top_p": 0.9})
     _write_vocabulary(case, base)
-    _write_shards(base, {name: _weight(case, name, shape) for name, shape in _shapes(case)}, case)
+    _write_shards(base, {name: _weight(case, name, shape) for name, shape in shapes(case)}, case)
     adapters: list[Path] = []
     for number, adapter in enumerate(case.adapters, 1):
         path = folder / f"adapter{number}"
@@ -89,7 +102,7 @@ def _store(values: np.ndarray[Any, np.dtype[np.float32]], dtype: Dtype) -> np.nd
 
 def _weight(case: Case, name: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     seed = f"{case.name}/{name}"
-    if name.endswith("norm.weight"):
+    if len(shape) == 1 and not name.endswith("bias"):
         return _store(1 + random_weights(seed, shape, -4, "f32"), case.dtype)
     values = random_weights(seed, shape, -6, case.dtype)
     if values.ndim == 2 and "proj" in name:
@@ -97,35 +110,6 @@ def _weight(case: Case, name: str, shape: tuple[int, ...]) -> np.ndarray[Any, An
         values[1] = values[1, 0]
         values[2, 5] = _store(np.full(1, -3.0, np.float32), case.dtype)[0]
     return values
-
-
-def _shapes(case: Case) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Tensor names and shapes (rows, columns), in the sorted order in which real checkpoints store them."""
-    head = case.config.get("head_dim") or case.hidden // case.heads
-    query, key = case.heads * head, case.kv_heads * head
-    projections = {
-        "self_attn.q_proj": (query, case.hidden),
-        "self_attn.k_proj": (key, case.hidden),
-        "self_attn.v_proj": (key, case.hidden),
-        "self_attn.o_proj": (case.hidden, query),
-        "mlp.gate_proj": (case.intermediate, case.hidden),
-        "mlp.up_proj": (case.intermediate, case.hidden),
-        "mlp.down_proj": (case.hidden, case.intermediate),
-    }
-    shapes: dict[str, tuple[int, ...]] = {
-        "model.embed_tokens.weight": (case.vocab_size, case.hidden),
-        "model.norm.weight": (case.hidden,),
-    }
-    if not case.tied:
-        shapes["lm_head.weight"] = (case.vocab_size, case.hidden)
-    for layer in range(case.layers):
-        stem = f"model.layers.{layer}."
-        shapes |= {f"{stem}{name}.weight": shape for name, shape in projections.items()}
-        shapes |= {f"{stem}{norm}_layernorm.weight": (case.hidden,) for norm in ("input", "post_attention")}
-        if case.architecture == "qwen2":
-            for name in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"):
-                shapes[f"{stem}{name}.bias"] = (projections[name][0],)
-    yield from sorted(shapes.items())
 
 
 def _write_shards(base: Path, tensors: Tensors, case: Case) -> None:
@@ -144,7 +128,7 @@ def _write_shards(base: Path, tensors: Tensors, case: Case) -> None:
 
 
 def _adapter_tensors(case: Case, adapter: Adapter, seed: str) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-    for name, shape in _shapes(case):
+    for name, shape in shapes(case):
         module = name.removesuffix(".weight")
         if module.endswith(adapter.targets):
             rank = rank_of(module, adapter)

@@ -4,7 +4,8 @@ Follows `conversion/base.py` of llama.cpp;
 what config.json leaves out has the defaults of transformers' config classes.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,10 +14,12 @@ import numpy as np
 from gguf import GGUFValueType as Type
 from numpy.typing import NDArray
 
+from localfin_convert.architectures.rope import Rope, read_rope
 from localfin_convert.keys import Key
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
+_EXPERT = re.compile(r"\.experts\.(\d{1,4})\.")
 _SKIPPED = (".attention.masked_bias", ".attention.bias", ".rotary_emb.inv_freq")
 
 
@@ -26,8 +29,12 @@ class Tensor:
 
     name: str
     """In the GGUF file."""
-    heads: int
+    heads: int = 0
     """Attention heads whose rows are to be reordered (see `permute_rows`); 0 leaves the rows alone."""
+    shift: float = 0.0
+    """Added to every value: some families store a norm's weight less one."""
+    expert: int | None = None
+    """Which slice of the three-dimensional tensor `name` this is; None where the tensor stands for itself."""
 
 
 def permute_rows(rows: NDArray[Any], heads: int) -> NDArray[Any]:
@@ -42,8 +49,20 @@ def permute_rows(rows: NDArray[Any], heads: int) -> NDArray[Any]:
 class Family:
     arch: ClassVar[gguf.MODEL_ARCH]
     defaults: ClassVar[dict[str, Any]] = {}
+    own_code: ClassVar[str] = ""
+    """The module names of `auto_map` end in this where the family's releases carry the code of this very family."""
+    embedding: ClassVar[str] = "model.embed_tokens.weight"
+    final_norm: ClassVar[str] = "model.norm.weight"
+    block: ClassVar[str] = "model.layers.{}."
     block_tensors: ClassVar[tuple[str, ...]] = ()
-    """Checkpoint names every layer must have, below `model.layers.N.`."""
+    """Checkpoint names every layer must have, below `block`; `{}` stands for the number of each expert."""
+    rope_kinds: ClassVar[tuple[str, ...]] = ("default", "linear", "yarn", "llama3")
+    llama3_factor: ClassVar[float] = 8.0
+    """Where a llama3 rope has no factor."""
+    norm_epsilon: ClassVar[tuple[str, str]] = ("rms_norm_eps", "layer_norm_rms_epsilon")
+    """What config.json and what the GGUF key calls it."""
+    expert_order: ClassVar[tuple[str, ...]] = ()
+    """GGUF names of a layer's stacked tensors, in the order in which llama.cpp's converter writes them."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = {**self.defaults, **{key: value for key, value in config.items() if value is not None}}
@@ -52,13 +71,13 @@ class Family:
         self.config.setdefault("num_key_value_heads", self.heads)
         self.kv_heads = self._natural("num_key_value_heads")
         self.hidden = self._natural("hidden_size")
-        if self.hidden % self.heads or self.heads % self.kv_heads:
+        if ("head_dim" not in self.config and self.hidden % self.heads) or self.heads % self.kv_heads:
             raise InputRefused(
                 _("config.json: hidden_size {hidden}, {heads} heads and {kv_heads} kv heads do not divide").format(
                     hidden=self.hidden, heads=self.heads, kv_heads=self.kv_heads
                 )
             )
-        self.rope = self._rope_parameters()
+        self.rope = self.read_rope()
         self._names = gguf.get_tensor_name_map(self.arch, self.layers)
 
     @property
@@ -73,10 +92,28 @@ class Family:
     def head_dim(self) -> int:
         return self._natural("head_dim") if "head_dim" in self.config else self.hidden // self.heads
 
+    @property
+    def experts(self) -> int:
+        """Of a layer; 0 in a dense model."""
+        return 0
+
+    @property
+    def is_70b(self) -> bool:
+        """Whether llama.cpp's quantizer takes it for a 70B model, whose attn_v gets more bits."""
+        return False
+
     def tensor(self, name: str) -> Tensor | None:
         """Where the checkpoint's `name` goes; None for what is left out. Raises InputRefused if unknown."""
         if name.endswith(_SKIPPED):
             return None
+        expert = _EXPERT.search(name) if self.experts else None
+        if expert is None:
+            return Tensor(self._mapped(name), self.heads_to_permute(name), self.shift(name))
+        stacked = f"{name[: expert.start()]}.experts.{name[expert.end() :]}"
+        return Tensor(self._mapped(stacked), expert=int(expert[1]))
+
+    def _mapped(self, name: str) -> str:
+        """The GGUF name."""
         mapped = self._names.get_name(key=name, try_suffixes=(".weight", ".bias"))
         if mapped is None:
             raise InputRefused(
@@ -84,89 +121,83 @@ class Family:
                     name=name[:120], family=self.name, layers=self.layers
                 )
             )
-        return Tensor(mapped, self.heads_to_permute(name))
+        return str(mapped)
 
     def heads_to_permute(self, name: str) -> int:
         return 0
 
+    def shift(self, name: str) -> float:
+        return 0.0
+
     def required(self) -> list[str]:
         """Checkpoint names without which the model would not run."""
-        blocks = [f"model.layers.{i}.{name}" for i in range(self.layers) for name in self.block_tensors]
-        return ["model.embed_tokens.weight", *blocks, "model.norm.weight"]
+        names = [self.embedding, self.final_norm]
+        for layer in range(self.layers):
+            for name in self.names_in(layer):
+                numbers = range(self.experts) if "{}" in name else range(1)
+                names += [self.block.format(layer) + name.format(number) for number in numbers]
+        return names
+
+    def names_in(self, layer: int) -> Iterable[str]:
+        return self.block_tensors
 
     def extra_tensors(self) -> dict[str, NDArray[np.float32]]:
         """Tensors that are computed, not stored."""
-        return {}
+        if self.rope.kind != "llama3":
+            return {}
+        return {"rope_freqs.weight": self.rope.llama3_factors(self.head_dim, self.llama3_factor)}
+
+    def read_rope(self) -> Rope:
+        return read_rope(self.config, self.rope_kinds)
+
+    def rope_keys(self) -> list[Key]:
+        return self.rope.keys(self.name)
+
+    def first_keys(self) -> list[Key]:
+        """What llama.cpp's converter writes while it makes the tensors, hence before all but the architecture."""
+        return []
 
     def hyperparameters(self) -> list[Key]:
         """In llama.cpp's order, from block_count to the head lengths."""
-        a = self.name
         keys = [
-            Key(f"{a}.block_count", self.layers, Type.UINT32, None),
-            Key(f"{a}.context_length", self._natural("max_position_embeddings"), Type.UINT32, None),
-            Key(f"{a}.embedding_length", self.hidden, Type.UINT32, None),
-            Key(f"{a}.feed_forward_length", self._natural("intermediate_size"), Type.UINT32, None),
-            Key(f"{a}.attention.head_count", self.heads, Type.UINT32, None),
-            Key(f"{a}.attention.head_count_kv", self.kv_heads, Type.UINT32, None),
-            *self._rope_keys(),
-            Key(f"{a}.attention.layer_norm_rms_epsilon", self._real("rms_norm_eps"), Type.FLOAT32, None),
+            self._count("block_count", self.layers),
+            self._count("context_length", self._natural("max_position_embeddings")),
+            self._count("embedding_length", self.hidden),
+            self._count("feed_forward_length", self._natural("intermediate_size")),
+            *self._head_count_keys(),
+            *self.rope_keys(),
+            self._epsilon_key(),
         ]
-        if "head_dim" in self.config:
-            keys += [
-                Key(f"{a}.attention.key_length", self.head_dim, Type.UINT32, None),
-                Key(f"{a}.attention.value_length", self.head_dim, Type.UINT32, None),
-            ]
-        return keys
+        if self.experts:
+            keys.append(self._count("expert_count", self.experts))
+            keys.append(self._count("expert_used_count", self._natural("num_experts_per_tok")))
+        return keys + (self._head_length_keys() if "head_dim" in self.config else [])
 
     def family_keys(self) -> list[Key]:
         """What follows `general.file_type` for this family alone."""
         return []
 
-    def _rope_parameters(self) -> dict[str, Any]:
-        stored = self.config.get("rope_parameters") or self.config.get("rope_scaling") or {}
-        if not isinstance(stored, dict):
-            raise InputRefused(_("config.json: rope_parameters is not an object"))
-        rope = dict(stored)
-        rope.setdefault("rope_type", rope.get("type", "default"))
-        rope.setdefault("rope_theta", self.config.get("rope_theta", 10000.0))
-        if rope["rope_type"] in ("llama3", "yarn"):
-            rope.setdefault("original_max_position_embeddings", self.config["max_position_embeddings"])
-        if rope["rope_type"] not in ("default", "linear", "yarn", "llama3"):
-            raise InputRefused(
-                _("config.json: rope type {kind!r} is not supported").format(kind=str(rope["rope_type"])[:40])
-            )
-        return rope
+    def _count(self, name: str, value: int) -> Key:
+        return Key(f"{self.name}.{name}", value, Type.UINT32, None)
 
-    def _rope_keys(self) -> list[Key]:
-        prefix, keys = f"{self.name}.rope", list[Key]()
-        kind = self.rope["rope_type"]
-        if kind in ("linear", "yarn") and self.rope.get("factor") is not None:
-            keys.append(Key(f"{prefix}.scaling.type", kind, Type.STRING, None))
-            keys.append(Key(f"{prefix}.scaling.factor", self._rope_real("factor"), Type.FLOAT32, None))
-        if kind == "yarn" and self.rope.get("factor") is not None:
-            original = int(self._rope_real("original_max_position_embeddings"))
-            keys.append(Key(f"{prefix}.scaling.original_context_length", original, Type.UINT32, None))
-            attention = "attention_factor" if "attention_factor" in self.rope else "attn_factor"
-            for name, source in (
-                ("yarn_ext_factor", "extrapolation_factor"),
-                ("yarn_attn_factor", attention),
-                ("yarn_beta_fast", "beta_fast"),
-                ("yarn_beta_slow", "beta_slow"),
-            ):
-                if self.rope.get(source) is not None:
-                    keys.append(Key(f"{prefix}.scaling.{name}", self._rope_real(source), Type.FLOAT32, None))
-        keys.append(Key(f"{prefix}.freq_base", self._rope_real("rope_theta"), Type.FLOAT32, None))
-        return keys
+    def _number(self, name: str, value: float) -> Key:
+        return Key(f"{self.name}.{name}", value, Type.FLOAT32, None)
 
-    def _rope_real(self, name: str) -> float:
-        value = self.rope.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e12:
-            raise InputRefused(
-                _("config.json: rope {name} is {value!r}, a positive number was expected").format(
-                    name=name, value=str(value)[:40]
-                )
-            )
-        return float(value)
+    def _head_count_keys(self) -> list[Key]:
+        return [
+            self._count("attention.head_count", self.heads),
+            self._count("attention.head_count_kv", self.kv_heads),
+        ]
+
+    def _head_length_keys(self) -> list[Key]:
+        return [
+            self._count("attention.key_length", self.head_dim),
+            self._count("attention.value_length", self.head_dim),
+        ]
+
+    def _epsilon_key(self) -> Key:
+        source, target = self.norm_epsilon
+        return self._number(f"attention.{target}", self._real(source))
 
     def _natural(self, name: str) -> int:
         value = self.config.get(name)

@@ -1,10 +1,12 @@
 """A checkpoint folder's tokenizer as the `tokenizer.*` keys of a GGUF, equal to those of llama.cpp's converter.
 
-The choice of the three kinds follows `conversion/llama.py` and `conversion/qwen.py` of llama.cpp:
+The choice of the three kinds follows the families' files in `conversion/` of llama.cpp:
 
     tokenizer.model                        SentencePiece: pieces, scores, types
     tokenizer.json, BPE + byte fallback    the same in Hugging Face's form (Llama and Mistral only)
     tokenizer.json, byte-level BPE         GPT-2's kind: tokens, types, merges and a known pre-tokenizer
+
+Gemma has the first kind alone, EXAONE and Qwen3-MoE the last alone; Phi-3 the first, Phi-4 the last.
 """
 
 from collections.abc import Mapping
@@ -23,9 +25,17 @@ from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
 LLAMA_SHAPED = ("llama", "mistral")
-QWEN = ("qwen2",)
-DEFAULT_SIZES = {"llama": 32000, "mistral": 32000, "qwen2": 151936}
+QWEN = ("qwen2", "qwen3")
+GEMMA = ("gemma2", "gemma3")
+BYTE_LEVEL = ("exaone", "exaone4", "qwen3moe")
+PHI = ("phi3",)
+DEFAULT_SIZES = {
+    "llama": 32000, "mistral": 32000, "qwen2": 151936, "qwen3": 151936, "qwen3moe": 151936, "gemma2": 256000,
+    "gemma3": 262208, "exaone4": 102400, "phi3": 32064,
+}  # fmt: skip
 """transformers' vocab_size where config.json has none."""
+GPT2 = "GPT2Tokenizer"
+"""The `tokenizer_class` by which the converter tells Phi-4 from Phi-3."""
 MAX_VOCABULARY = 1 << 22
 CODE_LLAMA_VOCABULARY = 32016
 CODE_LLAMA_EOT = 32010
@@ -41,7 +51,7 @@ def vocabulary_keys(
 ) -> list[Key]:
     """The `tokenizer.*` keys of the model in `folder`, in the order of the file.
 
-    `config` is the folder's config.json, `architecture` one of llama, mistral, qwen2. `pretokenizers` maps the
+    `config` is the folder's config.json, `architecture` llama.cpp's name of the family. `pretokenizers` maps the
     fingerprint of a byte-level BPE to llama.cpp's name of its pre-tokenizer.
     Raises InputRefused, naming the file, for a tokenizer that is missing, damaged, unknown or larger than the model.
     """
@@ -53,8 +63,17 @@ def vocabulary_keys(
     elif architecture in QWEN:
         pieces = sentencepiece_model.read_pieces(files, vocab_size)
         _add_vocabulary(keys, files, config, pieces or byte_level.read_pieces(files, vocab_size, pretokenizers))
+    elif architecture in GEMMA:
+        _add_vocabulary(keys, files, config, _sentencepiece(files, vocab_size))
+        keys.add_bool("tokenizer.ggml.add_space_prefix", False, "")
+    elif architecture in BYTE_LEVEL or (architecture in PHI and (files.config or {}).get("tokenizer_class") == GPT2):
+        _add_vocabulary(keys, files, config, byte_level.read_pieces(files, vocab_size, pretokenizers))
+    elif architecture in PHI:
+        pieces = _sentencepiece(files, vocab_size)
+        sentencepiece_model.mark_added(pieces, files)
+        _add_vocabulary(keys, files, config, pieces)
     else:
-        known = ", ".join(LLAMA_SHAPED + QWEN)
+        known = ", ".join(LLAMA_SHAPED + QWEN + GEMMA + BYTE_LEVEL + PHI)
         raise InputRefused(_("no tokenizer rules for architecture {name}; known: {known}").format(
             name=architecture, known=known))  # fmt: skip
     return keys.finish()
@@ -80,6 +99,17 @@ def _add_llama_keys(
         _add_special(keys, infill, merges=[])
     if vocab_size == GRANITE_VOCABULARY:
         keys.add_bool("tokenizer.ggml.add_bos_token", False, "")
+
+
+def _sentencepiece(files: TokenizerFiles, vocab_size: int) -> Pieces:
+    pieces = sentencepiece_model.read_pieces(files, vocab_size)
+    if pieces is None:
+        raise InputRefused(
+            _("{folder} has no tokenizer.model, which this family needs; copy it from the base it was trained on").format(
+                folder=files.folder.name
+            )
+        )
+    return pieces
 
 
 def _add_vocabulary(keys: KeyList, files: TokenizerFiles, config: Mapping[str, Any], pieces: Pieces) -> None:

@@ -43,6 +43,17 @@ def read_pieces(files: TokenizerFiles, vocab_size: int) -> Pieces | None:
     return pieces
 
 
+def mark_added(pieces: Pieces, files: TokenizerFiles) -> None:
+    """Phi-3's rule, laid over `pieces`: added tokens stand as they are, also those of tokenizer.json alone, and only
+    the mark `special` makes a control token.
+    """
+    entries = [*(files.added_decoder or {}).items(), *((token["id"], token) for token in files.added_tokens)]
+    for token_id, entry in entries:
+        if token_id < len(pieces.tokens):
+            kind = TokenType.CONTROL if entry.get("special") else TokenType.USER_DEFINED
+            _replace(pieces, token_id, entry["content"], kind)
+
+
 def _load(files: TokenizerFiles) -> Any:
     path = files.sentencepiece
     file = files.name("tokenizer.model")

@@ -1,0 +1,47 @@
+"""Qwen3: norms on the heads of q and k instead of biases; and Qwen3-MoE, whose experts GGUF stacks."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import gguf
+
+from localfin_convert.architectures.llama import ATTENTION, MLP, NORMS
+from localfin_convert.architectures.qwen2 import Qwen2
+from localfin_convert.keys import Key
+
+HEAD_NORMS = ("self_attn.q_norm.weight", "self_attn.k_norm.weight")
+_EXPERTS = (
+    "mlp.gate.weight", "mlp.experts.{}.gate_proj.weight", "mlp.experts.{}.up_proj.weight",
+    "mlp.experts.{}.down_proj.weight",
+)  # fmt: skip
+
+
+class Qwen3(Qwen2):
+    arch = gguf.MODEL_ARCH.QWEN3
+    block_tensors = (*ATTENTION, *HEAD_NORMS, *MLP, *NORMS)
+    defaults: ClassVar[dict[str, Any]] = Qwen2.defaults | {"head_dim": 128}
+
+    @property
+    def is_70b(self) -> bool:
+        return False
+
+
+class Qwen3Moe(Qwen3):
+    arch = gguf.MODEL_ARCH.QWEN3MOE
+    expert_order = ("ffn_down_exps", "ffn_gate_exps", "ffn_up_exps")
+    defaults: ClassVar[dict[str, Any]] = Qwen2.defaults | {
+        "num_key_value_heads": 4, "num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 768,
+        "decoder_sparse_step": 1, "intermediate_size": 6144,
+    }  # fmt: skip
+
+    @property
+    def experts(self) -> int:
+        return self._natural("num_experts")
+
+    def names_in(self, layer: int) -> Iterable[str]:
+        dense: object = self.config.get("mlp_only_layers")
+        is_dense = (isinstance(dense, list) and layer in dense) or (layer + 1) % self._natural("decoder_sparse_step")
+        return (*ATTENTION, *HEAD_NORMS, *NORMS, *(MLP if is_dense else _EXPERTS))
+
+    def family_keys(self) -> list[Key]:
+        return [self._count("expert_feed_forward_length", self._natural("moe_intermediate_size"))]
