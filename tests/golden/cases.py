@@ -31,7 +31,7 @@ class Case:
         "llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "gemma2", "gemma3_text", "phi3", "exaone", "exaone4"
     ]
     """config.json's model_type."""
-    vocabulary: Literal["llama-spm", "llama-spm-json", "llama-bpe", "qwen2"]
+    vocabulary: Literal["llama-spm", "llama-spm-json", "llama-bpe", "qwen2", "gpt-2", "deepseek-llm"]
     """llama-spm-json is Llama 2's vocabulary without its tokenizer.model."""
     vocab_size: int
     """Rows of the embedding; of a SentencePiece vocabulary so many pieces are taken, less `padding`."""
@@ -63,6 +63,15 @@ _LLAMA3_ROPE = {
     "original_max_position_embeddings": 8192,
 }
 _YARN = {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
+_LONGROPE = {
+    "type": "longrope",
+    "long_factor": [1.0 + index / 7 for index in range(32)],
+    "short_factor": [1.0 + index / 70 for index in range(32)],
+}
+_PHI3_ADDED = (
+    "<|endoftext|>", "<|assistant|>", *(f"<|placeholder{number}|>" for number in range(1, 5)), "<|system|>", "<|end|>",
+    "<|placeholder5|>", "<|placeholder6|>", "<|user|>",
+)  # fmt: skip
 _MIXED_RANKS = {"layers.1.self_attn.q_proj": 5, "v_proj": 3, "model.layers.2.self_attn.o_proj": 24}
 _MIXED_ALPHAS = {"v_proj": 7, "layers.0.self_attn.k_proj": 1}
 
@@ -146,5 +155,81 @@ CASES = (
         config={"rope_scaling": _YARN},
         adapters=(Adapter(ATTENTION, r=8, alpha=16),),
         quantizations=("q4_k_m", "f32"),
+    ),
+    # Llama 3.2: like 3.1, with its own factor.
+    Case(
+        "llama32-tied", "llama", "llama-bpe", 128_256, 64, 2, 4, 1, 128, tied=True,
+        config={"rope_theta": 500_000.0, "rope_scaling": _LLAMA3_ROPE | {"factor": 32.0}, "head_dim": 64,
+                "max_position_embeddings": 131_072},
+    ),
+    # SOLAR 10.7B: Llama, 48 layers deep.
+    Case(
+        "solar", "llama", "llama-spm", 2_000, 64, 48, 8, 2, 96,
+        adapters=(Adapter(("q_proj", "down_proj"), r=2, alpha=4),),
+    ),
+    Case("deepseek-llm", "llama", "deepseek-llm", 102_400, 64, 3, 4, 4, 128, adapters=(Adapter(r=4),)),
+    # Heads wider than hidden / heads, by default 128.
+    Case(
+        "qwen3-spm", "qwen3", "llama-spm", 4_000, 256, 4, 4, 2, 512, tied=True,
+        adapters=(Adapter(LINEAR, r=8, alpha=16),),
+        quantizations=("q4_k_m", "f16"),
+    ),
+    Case(
+        "qwen3-lora", "qwen3", "qwen2", 151_936, 64, 2, 2, 1, 128, dtype="f16",
+        config={"head_dim": 64, "rope_theta": 1_000_000.0}, adapters=(Adapter(LINEAR, r=4),),
+        quantizations=("q8_0",),
+    ),
+    # More than ten experts, so that their names sort otherwise than their numbers; one layer without.
+    Case(
+        "qwen3-moe", "qwen3_moe", "gpt-2", 50_304, 256, 4, 4, 2, 256, experts=12, shards=2,
+        config={"head_dim": 32, "num_experts": 12, "num_experts_per_tok": 4, "moe_intermediate_size": 96,
+                "mlp_only_layers": [1], "decoder_sparse_step": 1, "norm_topk_prob": True},
+        adapters=(Adapter(r=4, alpha=8),),
+    ),
+    # Eight experts get more bits for attention; the plain types keep another order of tensors.
+    Case(
+        "mixtral", "mixtral", "llama-spm", 4_000, 256, 4, 4, 2, 256, experts=8,
+        config={"num_local_experts": 8, "num_experts_per_tok": 2, "rope_theta": 1_000_000.0},
+        adapters=(Adapter(r=4, alpha=8),),
+        quantizations=("q4_k_m", "q8_0", "bf16"),
+    ),
+    Case(
+        "gemma2", "gemma2", "llama-spm", 4_000, 256, 4, 4, 2, 512, tied=True,
+        config={"head_dim": 32, "sliding_window": 1024, "hidden_activation": "gelu_pytorch_tanh"},
+        adapters=(Adapter(LINEAR, r=4, alpha=8),),
+        quantizations=("q4_k_m", "f32"),
+    ),
+    # A norm stored in float16 is shifted in float16.
+    Case(
+        "gemma3", "gemma3_text", "llama-spm", 4_000, 256, 7, 4, 1, 256, dtype="f16", tied=True, padding=10,
+        added_tokens=("<start_of_turn>", "<end_of_turn>", "<unused0>"),
+        config={"head_dim": 64, "sliding_window": 512, "sliding_window_pattern": 6, "rope_theta": 1_000_000.0,
+                "rope_local_base_freq": 10_000.0, "rope_scaling": {"rope_type": "linear", "factor": 8.0}},
+        adapters=(Adapter(r=4, alpha=8),),
+        quantizations=("q4_k_m", "f16"),
+    ),
+    Case(
+        "phi3-longrope", "phi3", "llama-spm", 4_064, 256, 5, 4, 2, 512, padding=53, added_tokens=_PHI3_ADDED,
+        config={"rope_scaling": _LONGROPE, "max_position_embeddings": 131_072, "sliding_window": 262_144,
+                "original_max_position_embeddings": 4096, "pad_token_id": 4_000},
+        adapters=(Adapter(("qkv_proj", "gate_up_proj", "o_proj", "down_proj"), r=4, alpha=8),),
+        quantizations=("q4_k_m", "bf16"),
+    ),
+    # Phi-4: byte-level, no window; three quarters of each head rotated as in Phi-4 mini.
+    Case(
+        "phi4", "phi3", "gpt-2", 50_304, 64, 2, 2, 1, 128,
+        config={"partial_rotary_factor": 0.75, "sliding_window": None, "pad_token_id": 50_256},
+    ),
+    # transformers does not know EXAONE 3.5, so no adapter is merged here.
+    Case(
+        "exaone35", "exaone", "gpt-2", 50_304, 64, 3, 4, 2, 128, tied=True,
+        config={"rope_theta": 1_000_000.0, "rope_scaling": _LLAMA3_ROPE, "activation_function": "silu"},
+    ),
+    Case(
+        "exaone4", "exaone4", "gpt-2", 50_304, 64, 5, 4, 2, 128,
+        config={"rope_theta": 1_000_000.0, "rope_scaling": _LLAMA3_ROPE | {"factor": 16.0}, "head_dim": 32,
+                "sliding_window": 4096, "sliding_window_pattern": "LLLG",
+                "layer_types": [*["sliding_attention"] * 3, "full_attention", "sliding_attention"]},
+        adapters=(Adapter(LINEAR, r=4, alpha=8),),
     ),
 )  # fmt: skip

@@ -31,6 +31,13 @@ _ARCHITECTURES = {
     "exaone": "ExaoneForCausalLM",
     "exaone4": "Exaone4ForCausalLM",
 }
+_ENDS = {
+    "llama-bpe": (128_000, 128_009),
+    "qwen2": (151_643, 151_645),
+    "gpt-2": (50_256, 50_256),
+    "deepseek-llm": (100_000, 100_001),
+}
+"""Ids that begin and end a text; of a SentencePiece vocabulary 1 and 2."""
 _SPM_CONFIG = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 _SPM_TEMPLATE = "{{ bos_token }}{% for m in messages %}[INST] {{ m['content'] }} [/INST]{% endfor %}"
 _LLAMA3_TEMPLATE = (
@@ -168,19 +175,19 @@ def _adapter_config(adapter: Adapter) -> dict[str, Any]:
 
 
 def _config(case: Case) -> dict[str, Any]:
-    bos, eos = {"llama-bpe": (128_000, 128_009), "qwen2": (151_643, 151_645)}.get(case.vocabulary, (1, 2))
+    bos, eos = _ENDS.get(case.vocabulary, (1, 2))
     config: dict[str, Any] = {
         "architectures": [_ARCHITECTURES[case.architecture]],
         "model_type": case.architecture,
         "vocab_size": case.vocab_size,
         "hidden_size": case.hidden,
-        "num_hidden_layers": case.layers,
+        "num_layers" if case.architecture == "exaone" else "num_hidden_layers": case.layers,
         "num_attention_heads": case.heads,
         "num_key_value_heads": case.kv_heads,
         "intermediate_size": case.intermediate,
         "hidden_act": "silu",
         "max_position_embeddings": 4096,
-        "rms_norm_eps": 1e-5,
+        "layer_norm_epsilon" if case.architecture == "exaone" else "rms_norm_eps": 1e-5,
         "rope_theta": 10000.0,
         "tie_word_embeddings": case.tied,
         "bos_token_id": bos,
@@ -205,6 +212,9 @@ def _write_vocabulary(case: Case, base: Path) -> None:
         config = {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, "add_eos_token": False}
         config |= _SPM_CONFIG | {"chat_template": _SPM_TEMPLATE}
         config |= {"added_tokens_decoder": added} if added else {}
+        if case.architecture == "phi3":  # its added tokens are read from here, too
+            entries = [{"id": int(index)} | entry for index, entry in added.items()]
+            _write_json(base / "tokenizer.json", {"version": "1.0", "added_tokens": entries})
     elif case.vocabulary == "llama-spm-json":
         (base / "tokenizer.json").write_text(vocabularies.sentencepiece_json(size, case.added_tokens), encoding="utf-8")
         (base / "chat_template.jinja").write_text(_SPM_TEMPLATE, encoding="utf-8")
@@ -213,6 +223,15 @@ def _write_vocabulary(case: Case, base: Path) -> None:
         (base / "tokenizer.json").write_text(vocabularies.llama3(), encoding="utf-8")
         config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|begin_of_text|>"}
         config |= {"eos_token": "<|eot_id|>", "chat_template": _LLAMA3_TEMPLATE}
+    elif case.vocabulary == "gpt-2":
+        (base / "tokenizer.json").write_text(vocabularies.gpt2(), encoding="utf-8")
+        config = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False, "chat_template": _QWEN2_TEMPLATE}
+        config |= dict.fromkeys(("bos_token", "eos_token", "unk_token"), "<|endoftext|>")
+    elif case.vocabulary == "deepseek-llm":
+        (base / "tokenizer.json").write_text(vocabularies.deepseek(), encoding="utf-8")
+        config = {"tokenizer_class": "LlamaTokenizerFast", "add_bos_token": True, "add_eos_token": False}
+        config |= {"bos_token": "<｜begin▁of▁sentence｜>", "eos_token": "<｜end▁of▁sentence｜>"}
+        config |= {"pad_token": config["eos_token"], "chat_template": _SPM_TEMPLATE}
     else:
         (base / "tokenizer.json").write_text(vocabularies.qwen2(), encoding="utf-8")
         config = {"tokenizer_class": "Qwen2Tokenizer", "add_prefix_space": False, "bos_token": None}

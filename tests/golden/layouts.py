@@ -26,7 +26,8 @@ def shapes(case: "Case") -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def _attention(case: "Case") -> Shapes:
-    head = case.config.get("head_dim") or case.hidden // case.heads
+    default = 128 if case.architecture == "qwen3" else case.hidden // case.heads
+    head = case.config.get("head_dim", default)
     q, kv = case.heads * head, case.kv_heads * head
     out = {"o_proj": (case.hidden, q)}
     projections = {"q_proj": (q, case.hidden), "k_proj": (kv, case.hidden), "v_proj": (kv, case.hidden)}

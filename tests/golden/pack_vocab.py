@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gguf import GGUFReader
 
-KEPT = {"llama-spm": 32_000, "llama-bpe": 128_256, "qwen2": 151_646}
+KEPT = {"llama-spm": 32_000, "llama-bpe": 128_256, "qwen2": 151_646, "gpt-2": 50_257, "deepseek-llm": 100_015}
 """The vocabularies and how many of their tokens are real (the rest is padding)."""
 
 

@@ -14,6 +14,11 @@ from typing import Any
 _FOLDER = Path(__file__).parent / "vocab"
 _LLAMA3_WORDS = 128_000
 _QWEN2_WORDS = 151_643
+_GPT2_WORDS = 50_256
+_DEEPSEEK_WORDS = 100_000
+_DEEPSEEK_SPLITS = (
+    r"[\r\n]", r"\s?[\p{Lu}\p{Ll}\p{Lt}]+", r"\s?[!-/:-~！-／：-～‘-‟\u3000-。]+", r"\s+$", "[一-龥ࠀ-一가-\ud7ff]+",
+)  # fmt: skip
 _SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -65,12 +70,7 @@ def sentencepiece_json(size: int, added: tuple[str, ...]) -> str:
         ],
         "normalizer": {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}, replaced]},
         "pre_tokenizer": None,
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": [_special("<s>"), _sequence("A", 0)],
-            "pair": [_special("<s>"), _sequence("A", 0), _special("<s>", 1), _sequence("B", 1)],
-            "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}},
-        },
+        "post_processor": _bos_template("<s>", 1),
         "decoder": {
             "type": "Sequence",
             "decoders": [
@@ -99,21 +99,14 @@ def sentencepiece_json(size: int, added: tuple[str, ...]) -> str:
 def llama3() -> str:
     """Llama 3's `tokenizer.json` (128,256 tokens), merges as "left right" strings."""
     words = tokens("llama-bpe")[:_LLAMA3_WORDS]
-    post = {
-        "type": "TemplateProcessing",
-        "single": [_special("<|begin_of_text|>"), _sequence("A", 0)],
-        "pair": [_special("<|begin_of_text|>"), _sequence("A", 0), _special("<|begin_of_text|>", 1), _sequence("B", 1)],
-        "special_tokens": {
-            "<|begin_of_text|>": {"id": "<|begin_of_text|>", "ids": [128_000], "tokens": ["<|begin_of_text|>"]}
-        },
-    }
+    post = _bos_template("<|begin_of_text|>", 128_000)
     added = list(enumerate(tokens("llama-bpe")))[_LLAMA3_WORDS:]
     return _byte_level_json(
         words,
         [f"{left} {right}" for left, right in _all_merges(words)],
         added,
         normalizer=None,
-        split=_SPLIT % "{1,3}",
+        pre=[_split(_SPLIT % "{1,3}"), _byte_level(False, False)],
         post_processor={"type": "Sequence", "processors": [_byte_level(True, True), post]},
         ignore_merges=True,
     )
@@ -129,8 +122,42 @@ def qwen2() -> str:
         [list(pair) for pair in _one_merge_each(words)],
         added,
         normalizer={"type": "NFC"},
-        split=_SPLIT % "",
+        pre=[_split(_SPLIT % ""), _byte_level(False, False)],
         post_processor=_byte_level(False, False),
+        ignore_merges=False,
+    )
+
+
+@cache
+def gpt2() -> str:
+    """GPT-2's `tokenizer.json` (50,257 tokens): the smallest real vocabulary with a known pre-tokenizer."""
+    words = tokens("gpt-2")[:_GPT2_WORDS]
+    return _byte_level_json(
+        words,
+        [f"{left} {right}" for left, right in _one_merge_each(words)],
+        list(enumerate(tokens("gpt-2")))[_GPT2_WORDS:],
+        normalizer=None,
+        pre=[_byte_level(True, True)],
+        post_processor=_byte_level(True, True),
+        ignore_merges=False,
+    )
+
+
+@cache
+def deepseek() -> str:
+    """DeepSeek LLM's `tokenizer.json` (100,015 tokens), the beginning of a text marked in its post-processor.
+
+    The published file leaves that to the tokenizer's class, which transformers 5 no longer asks.
+    """
+    words = tokens("deepseek-llm")[:_DEEPSEEK_WORDS]
+    digits = {"type": "Digits", "individual_digits": True}
+    return _byte_level_json(
+        words,
+        [f"{left} {right}" for left, right in _one_merge_each(words)],
+        list(enumerate(tokens("deepseek-llm")))[_DEEPSEEK_WORDS:],
+        normalizer=None,
+        pre=[*map(_split, _DEEPSEEK_SPLITS), digits, _byte_level(True, False)],
+        post_processor=_bos_template("<｜begin▁of▁sentence｜>", _DEEPSEEK_WORDS),
         ignore_merges=False,
     )
 
@@ -166,19 +193,20 @@ def _byte_level_json(
     added: list[tuple[int, str]],
     *,
     normalizer: dict[str, Any] | None,
-    split: str,
+    pre: list[dict[str, Any]],
     post_processor: dict[str, Any],
     ignore_merges: bool,
 ) -> str:
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    pre = {"type": "Split", "pattern": {"Regex": split}, "behavior": "Isolated", "invert": False}
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     tokenizer = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [{"id": index, "content": text} | flags for index, text in added],
+        "added_tokens": [
+            {"id": index, "content": text} | flags | {"special": text.startswith("<")} for index, text in added
+        ],
         "normalizer": normalizer,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [pre, _byte_level(False, False)]},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": pre},
         "post_processor": post_processor,
         "decoder": _byte_level(True, True),
         "model": {
@@ -199,6 +227,19 @@ def _byte_level_json(
 
 def _byte_level(trim_offsets: bool, use_regex: bool) -> dict[str, Any]:
     return {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": trim_offsets, "use_regex": use_regex}
+
+
+def _split(pattern: str) -> dict[str, Any]:
+    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+
+
+def _bos_template(token: str, token_id: int) -> dict[str, Any]:
+    return {
+        "type": "TemplateProcessing",
+        "single": [_special(token), _sequence("A", 0)],
+        "pair": [_special(token), _sequence("A", 0), _special(token, 1), _sequence("B", 1)],
+        "special_tokens": {token: {"id": token, "ids": [token_id], "tokens": [token]}},
+    }
 
 
 def _special(token: str, type_id: int = 0) -> dict[str, Any]:
