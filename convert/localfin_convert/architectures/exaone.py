@@ -13,7 +13,11 @@ from localfin_convert.keys import Key
 
 
 class Exaone(Family):
-    """transformers does not know it, so nothing fills config.json's gaps."""
+    """transformers does not know it, so nothing fills config.json's gaps.
+
+    Its epsilon belongs to an RMS norm. llama.cpp's converter (as of llama-cpp-python 0.3.36) takes it by its name for
+    a layer norm's and writes a file that llama.cpp then refuses; here it gets the key that llama.cpp reads.
+    """
 
     arch = gguf.MODEL_ARCH.EXAONE
     own_code = "exaone"
@@ -24,7 +28,7 @@ class Exaone(Family):
         *(f"attn.attention.{name}_proj.weight" for name in ("q", "k", "v", "out")),
         "mlp.c_fc_0.weight", "mlp.c_fc_1.weight", "mlp.c_proj.weight", "ln_1.weight", "ln_2.weight",
     )  # fmt: skip
-    norm_epsilon = ("layer_norm_epsilon", "layer_norm_epsilon")
+    norm_epsilon = "layer_norm_epsilon"
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__({"num_hidden_layers": config.get("num_layers"), **config})

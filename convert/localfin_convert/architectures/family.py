@@ -59,8 +59,8 @@ class Family:
     rope_kinds: ClassVar[tuple[str, ...]] = ("default", "linear", "yarn", "llama3")
     llama3_factor: ClassVar[float] = 8.0
     """Where a llama3 rope has no factor."""
-    norm_epsilon: ClassVar[tuple[str, str]] = ("rms_norm_eps", "layer_norm_rms_epsilon")
-    """What config.json and what the GGUF key calls it."""
+    norm_epsilon: ClassVar[str] = "rms_norm_eps"
+    """What config.json calls it."""
     expert_order: ClassVar[tuple[str, ...]] = ()
     """GGUF names of a layer's stacked tensors, in the order in which llama.cpp's converter writes them."""
 
@@ -196,8 +196,7 @@ class Family:
         ]
 
     def _epsilon_key(self) -> Key:
-        source, target = self.norm_epsilon
-        return self._number(f"attention.{target}", self._real(source))
+        return self._number("attention.layer_norm_rms_epsilon", self._real(self.norm_epsilon))
 
     def _natural(self, name: str) -> int:
         value = self.config.get(name)
