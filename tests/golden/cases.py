@@ -179,11 +179,11 @@ CASES = (
         config={"head_dim": 64, "rope_theta": 1_000_000.0}, adapters=(Adapter(LINEAR, r=4),),
         quantizations=("q8_0",),
     ),
-    # More than ten experts, so that their names sort otherwise than their numbers; one layer without.
+    # More than ten experts, so that their names sort otherwise than their numbers.
     Case(
-        "qwen3-moe", "qwen3_moe", "gpt-2", 50_304, 256, 4, 4, 2, 256, experts=12, shards=2,
+        "qwen3-moe", "qwen3_moe", "gpt-2", 50_304, 256, 3, 4, 2, 256, experts=12, shards=2,
         config={"head_dim": 32, "num_experts": 12, "num_experts_per_tok": 4, "moe_intermediate_size": 96,
-                "mlp_only_layers": [1], "decoder_sparse_step": 1, "norm_topk_prob": True},
+                "norm_topk_prob": True},
         adapters=(Adapter(r=4, alpha=8),),
     ),
     # Eight experts get more bits for attention; the plain types keep another order of tensors.

@@ -20,7 +20,7 @@ def shapes(case: "Case") -> Iterator[tuple[str, tuple[int, ...]]]:
     if not case.tied:
         found["lm_head.weight"] = (case.vocab_size, case.hidden)
     for layer in range(case.layers):
-        for name, shape in (_attention(case) | _feed_forward(case, layer) | _norms(case)).items():
+        for name, shape in (_attention(case) | _feed_forward(case) | _norms(case)).items():
             found[f"{stem}.{layers}.{layer}.{name}"] = shape
     yield from sorted(found.items())
 
@@ -44,14 +44,14 @@ def _attention(case: "Case") -> Shapes:
     return found
 
 
-def _feed_forward(case: "Case", layer: int) -> Shapes:
+def _feed_forward(case: "Case") -> Shapes:
     wide, narrow = (case.intermediate, case.hidden), (case.hidden, case.intermediate)
     if case.architecture == "phi3":
         return {"mlp.gate_up_proj.weight": (2 * case.intermediate, case.hidden), "mlp.down_proj.weight": narrow}
     if case.architecture == "exaone":
         return {"mlp.c_fc_0.weight": wide, "mlp.c_fc_1.weight": wide, "mlp.c_proj.weight": narrow}
     plain: Shapes = {"gate_proj": wide, "up_proj": wide, "down_proj": narrow}
-    if not case.experts or layer in case.config.get("mlp_only_layers", ()):
+    if not case.experts:
         return {f"mlp.{name}.weight": shape for name, shape in plain.items()}
     stem, names = "mlp", plain
     if case.architecture == "mixtral":

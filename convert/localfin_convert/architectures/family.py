@@ -5,7 +5,7 @@ what config.json leaves out has the defaults of transformers' config classes.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -133,13 +133,10 @@ class Family:
         """Checkpoint names without which the model would not run."""
         names = [self.embedding, self.final_norm]
         for layer in range(self.layers):
-            for name in self.names_in(layer):
+            for name in self.block_tensors:
                 numbers = range(self.experts) if "{}" in name else range(1)
                 names += [self.block.format(layer) + name.format(number) for number in numbers]
         return names
-
-    def names_in(self, layer: int) -> Iterable[str]:
-        return self.block_tensors
 
     def extra_tensors(self) -> dict[str, NDArray[np.float32]]:
         """Tensors that are computed, not stored."""

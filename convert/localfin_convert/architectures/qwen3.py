@@ -1,6 +1,5 @@
 """Qwen3: norms on the heads of q and k instead of biases; and Qwen3-MoE, whose experts GGUF stacks."""
 
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import gguf
@@ -10,10 +9,6 @@ from localfin_convert.architectures.qwen2 import Qwen2
 from localfin_convert.keys import Key
 
 HEAD_NORMS = ("self_attn.q_norm.weight", "self_attn.k_norm.weight")
-_EXPERTS = (
-    "mlp.gate.weight", "mlp.experts.{}.gate_proj.weight", "mlp.experts.{}.up_proj.weight",
-    "mlp.experts.{}.down_proj.weight",
-)  # fmt: skip
 
 
 class Qwen3(Qwen2):
@@ -27,21 +22,22 @@ class Qwen3(Qwen2):
 
 
 class Qwen3Moe(Qwen3):
+    """Every layer has experts: llama.cpp knows no others, though `mlp_only_layers` could ask for some."""
+
     arch = gguf.MODEL_ARCH.QWEN3MOE
+    block_tensors = (
+        *ATTENTION, *HEAD_NORMS, *NORMS, "mlp.gate.weight",
+        *(f"mlp.experts.{{}}.{name}_proj.weight" for name in ("gate", "up", "down")),
+    )  # fmt: skip
     expert_order = ("ffn_down_exps", "ffn_gate_exps", "ffn_up_exps")
     defaults: ClassVar[dict[str, Any]] = Qwen2.defaults | {
         "num_key_value_heads": 4, "num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 768,
-        "decoder_sparse_step": 1, "intermediate_size": 6144,
+        "intermediate_size": 6144,
     }  # fmt: skip
 
     @property
     def experts(self) -> int:
         return self._natural("num_experts")
-
-    def names_in(self, layer: int) -> Iterable[str]:
-        dense: object = self.config.get("mlp_only_layers")
-        is_dense = (isinstance(dense, list) and layer in dense) or (layer + 1) % self._natural("decoder_sparse_step")
-        return (*ATTENTION, *HEAD_NORMS, *NORMS, *(MLP if is_dense else _EXPERTS))
 
     def family_keys(self) -> list[Key]:
         return [self._count("expert_feed_forward_length", self._natural("moe_intermediate_size"))]

@@ -17,6 +17,7 @@ from localfin_models.language import _
 
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 CLASS_TOKENS = {
+    "GPT2Tokenizer": dict.fromkeys(("unk_token", "bos_token", "eos_token"), "<|endoftext|>"),
     "LlamaTokenizer": {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"},
     "Qwen2Tokenizer": {
         "unk_token": "<|endoftext|>",
@@ -157,9 +158,9 @@ def _settings(files: TokenizerFiles) -> dict[str, Any]:
 
 def _tokenizer_class(files: TokenizerFiles) -> str:
     """The class of transformers that would add tokens of its own; empty where it is a generic one."""
-    if files.architecture == "mistral":
+    if files.architecture in ("mistral", "mixtral", "phi3"):
         return ""
-    default = "Qwen2Tokenizer" if files.architecture == "qwen2" else ""
+    default = "Qwen2Tokenizer" if files.architecture in ("qwen2", "qwen3", "qwen3_moe") else ""
     name = str((files.config or {}).get("tokenizer_class") or default).removesuffix("Fast")
     return "" if name == "LlamaTokenizer" and _byte_level(files) else name
 

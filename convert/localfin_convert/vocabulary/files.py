@@ -19,7 +19,7 @@ class TokenizerFiles:
 
     folder: Path
     architecture: str
-    """config.json's model_type: llama, mistral or qwen2."""
+    """config.json's model_type: llama, mistral, qwen3_moe …"""
     tokenizer: dict[str, Any] | None
     config: dict[str, Any] | None
     """tokenizer_config.json"""
