@@ -105,7 +105,9 @@ def make_plan(base: Path, adapters: Sequence[Path], quantized_as: str, prompt_fo
     vocabulary = _with_template(vocabulary_keys(base, checkpoint.config, family.name), template)
     general = general_keys(base, family.name, name, _size_label(shapes, family), family.first_keys())
     choices = _choices(shapes, family, quantized_as, checkpoint)
-    header, tensors, total = _lay_out([*general, *_model_keys(family, quantized_as, vocabulary)], drafts, shapes, choices)
+    header, tensors, total = _lay_out(
+        [*general, *_model_keys(family, quantized_as, vocabulary)], drafts, shapes, choices
+    )
     return Plan(checkpoint, opened, quantized_as, header, tensors, total)
 
 
@@ -118,14 +120,12 @@ def _drafts(checkpoint: Checkpoint, family: Family, adapters: Sequence[Adapter])
             )
         )
     # transformers drops a duplicated head of a tied model when it saves a merge; so do we, and only then.
-    tied = bool(checkpoint.config.get("tie_word_embeddings")) and bool(adapters)
+    tied = bool(family.config.get("tie_word_embeddings")) and bool(adapters)
     drafts = [_Draft(Tensor(name), values) for name, values in family.extra_tensors().items()]
     for name, stored in checkpoint.tensors.items():
         target = family.tensor(name)
-        if target is None:
-            continue
         deltas = tuple(adapter.deltas[name] for adapter in adapters if name in adapter.deltas)
-        if tied and name == HEAD:
+        if target is None or (tied and name == HEAD):
             if deltas:
                 raise InputRefused(_("the adapter changes lm_head, which this model shares with its embeddings"))
             continue
@@ -137,7 +137,11 @@ def _drafts(checkpoint: Checkpoint, family: Family, adapters: Sequence[Adapter])
 def _stacked(drafts: list[_Draft], family: Family) -> list[_Draft]:
     """The slices of each stacked tensor side by side, where llama.cpp's converter meets the last of their layer."""
     layers = [draft.name.partition(".ffn_")[0] for draft in drafts]
-    last = {layer: at for at, (layer, draft) in enumerate(zip(layers, drafts, strict=True)) if draft.target.expert is not None}
+    last = {
+        layer: at
+        for at, (layer, draft) in enumerate(zip(layers, drafts, strict=True))
+        if draft.target.expert is not None
+    }
 
     def place(item: tuple[int, _Draft]) -> tuple[int, int, int]:
         at, draft = item

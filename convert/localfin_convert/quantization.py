@@ -94,11 +94,7 @@ def _stored(tensor: Shape, target: Type) -> Type:
 
 
 def _may_quantize(tensor: Shape) -> bool:
-    return (
-        len(tensor.shape) > 1
-        and tensor.name.endswith("weight")
-        and not any(kept in tensor.name for kept in _KEPT)
-    )
+    return len(tensor.shape) > 1 and tensor.name.endswith("weight") and not any(kept in tensor.name for kept in _KEPT)
 
 
 class _Chooser:

@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+Architecture = Literal[
+    "llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "gemma2", "gemma3_text", "phi3", "exaone", "exaone4"
+]
+"""config.json's `model_type`."""
 Dtype = Literal["bf16", "f16", "f32"]
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 LINEAR = (*ATTENTION, "gate_proj", "up_proj", "down_proj")
@@ -27,10 +31,7 @@ class Case:
     """A checkpoint, its adapters, and the types it is converted to."""
 
     name: str
-    architecture: Literal[
-        "llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "gemma2", "gemma3_text", "phi3", "exaone", "exaone4"
-    ]
-    """config.json's model_type."""
+    architecture: Architecture
     vocabulary: Literal["llama-spm", "llama-spm-json", "llama-bpe", "qwen2", "gpt-2", "deepseek-llm"]
     """llama-spm-json is Llama 2's vocabulary without its tokenizer.model."""
     vocab_size: int

@@ -56,9 +56,7 @@ class Exaone4(Family):
         keys = [self._count("vocab_size", self.vocab_size)]
         if "sliding_window" in self.config:
             keys.append(self._count("attention.sliding_window", self._natural("sliding_window")))
-            pattern = Key(
-                f"{self.name}.attention.sliding_window_pattern", self._sliding(), Type.ARRAY, Type.BOOL
-            )
+            pattern = Key(f"{self.name}.attention.sliding_window_pattern", self._sliding(), Type.ARRAY, Type.BOOL)
             keys.append(pattern)
         return keys
 

@@ -5,7 +5,7 @@ what config.json leaves out has the defaults of transformers' config classes.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,6 +19,9 @@ from localfin_convert.keys import Key
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
+MAX_LAYERS = 512
+MAX_EXPERTS = 1024
+"""llama.cpp's own limits (`src/llama-hparams.h`)."""
 _EXPERT = re.compile(r"\.experts\.(\d{1,4})\.")
 _SKIPPED = (".attention.masked_bias", ".attention.bias", ".rotary_emb.inv_freq")
 
@@ -66,7 +69,7 @@ class Family:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = {**self.defaults, **{key: value for key, value in config.items() if value is not None}}
-        self.layers = self._natural("num_hidden_layers")
+        self.layers = self._natural("num_hidden_layers", MAX_LAYERS)
         self.heads = self._natural("num_attention_heads")
         self.config.setdefault("num_key_value_heads", self.heads)
         self.kv_heads = self._natural("num_key_value_heads")
@@ -129,14 +132,14 @@ class Family:
     def shift(self, name: str) -> float:
         return 0.0
 
-    def required(self) -> list[str]:
+    def required(self) -> Iterator[str]:
         """Checkpoint names without which the model would not run."""
-        names = [self.embedding, self.final_norm]
+        yield self.embedding
         for layer in range(self.layers):
             for name in self.block_tensors:
                 numbers = range(self.experts) if "{}" in name else range(1)
-                names += [self.block.format(layer) + name.format(number) for number in numbers]
-        return names
+                yield from (self.block.format(layer) + name.format(number) for number in numbers)
+        yield self.final_norm
 
     def extra_tensors(self) -> dict[str, NDArray[np.float32]]:
         """Tensors that are computed, not stored."""
@@ -195,12 +198,12 @@ class Family:
     def _epsilon_key(self) -> Key:
         return self._number("attention.layer_norm_rms_epsilon", self._real(self.norm_epsilon))
 
-    def _natural(self, name: str) -> int:
+    def _natural(self, name: str, most: int = 2**31 - 1) -> int:
         value = self.config.get(name)
-        if type(value) is not int or not 0 < value < 2**31:
+        if type(value) is not int or not 0 < value <= most:
             raise InputRefused(
-                _("config.json: {name} is {value!r}, a positive integer was expected").format(
-                    name=name, value=str(value)[:40]
+                _("config.json: {name} is {value!r}, a positive integer up to {most} was expected").format(
+                    name=name, value=str(value)[:40], most=most
                 )
             )
         return value

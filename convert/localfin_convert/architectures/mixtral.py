@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from localfin_convert.architectures.family import Family
+from localfin_convert.architectures.family import MAX_EXPERTS, Family
 from localfin_convert.architectures.llama import ATTENTION, NORMS, Mistral
 
 
@@ -24,4 +24,4 @@ class Mixtral(Mistral):
 
     @property
     def experts(self) -> int:
-        return self._natural("num_local_experts")
+        return self._natural("num_local_experts", MAX_EXPERTS)

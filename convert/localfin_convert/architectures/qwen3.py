@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import gguf
 
+from localfin_convert.architectures.family import MAX_EXPERTS
 from localfin_convert.architectures.llama import ATTENTION, MLP, NORMS
 from localfin_convert.architectures.qwen2 import Qwen2
 from localfin_convert.keys import Key
@@ -13,7 +14,7 @@ HEAD_NORMS = ("self_attn.q_norm.weight", "self_attn.k_norm.weight")
 
 class Qwen3(Qwen2):
     arch = gguf.MODEL_ARCH.QWEN3
-    block_tensors = (*ATTENTION, *HEAD_NORMS, *MLP, *NORMS)
+    block_tensors: ClassVar[tuple[str, ...]] = (*ATTENTION, *HEAD_NORMS, *MLP, *NORMS)
     defaults: ClassVar[dict[str, Any]] = Qwen2.defaults | {"head_dim": 128}
 
     @property
@@ -37,7 +38,7 @@ class Qwen3Moe(Qwen3):
 
     @property
     def experts(self) -> int:
-        return self._natural("num_experts")
+        return self._natural("num_experts", MAX_EXPERTS)
 
     def family_keys(self) -> list[Key]:
         return [self._count("expert_feed_forward_length", self._natural("moe_intermediate_size"))]

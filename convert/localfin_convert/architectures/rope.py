@@ -36,7 +36,7 @@ class Rope:
 
     def number(self, name: str, default: float | None = None) -> float:
         """Raises InputRefused unless it is positive; `default` stands in where it is absent."""
-        value = self.parameters[name] if name in self.parameters else default
+        value = self.parameters.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e12:
             raise InputRefused(
                 _("config.json: rope {name} is {value!r}, a positive number was expected").format(

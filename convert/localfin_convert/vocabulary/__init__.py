@@ -105,9 +105,7 @@ def _sentencepiece(files: TokenizerFiles, vocab_size: int) -> Pieces:
     pieces = sentencepiece_model.read_pieces(files, vocab_size)
     if pieces is None:
         raise InputRefused(
-            _("{folder} has no tokenizer.model, which this family needs; copy it from the base it was trained on").format(
-                folder=files.folder.name
-            )
+            _("{folder} has no tokenizer.model, which models of this family need").format(folder=files.folder.name)
         )
     return pieces
 

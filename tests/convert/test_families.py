@@ -1,0 +1,96 @@
+"""What the families refuse, and what they let pass; that their output is right, the goldens say."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.golden.cases import CASES, Adapter, Case
+from tests.golden.checkpoints import build
+
+from localfin_convert import convert
+from localfin_convert.plan import make_plan
+from localfin_models.errors import InputRefused
+
+SMALL = {"vocabulary": "llama-spm", "vocab_size": 320, "hidden": 64, "layers": 2, "intermediate": 64, "shards": 1}
+PLAIN = {"padding": 0, "added_tokens": (), "adapters": ()}
+
+
+def small(name: str, **changes: Any) -> Case:
+    """The golden case `name`, made small."""
+    case = next(case for case in CASES if case.name == name)
+    return replace(case, **(SMALL | PLAIN | changes))
+
+
+def edited(base: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    config = json.loads((base / "config.json").read_text())
+    change(config)
+    (base / "config.json").write_text(json.dumps(config))
+    return base
+
+
+def planned(base: Path, adapters: list[Path] | None = None) -> Any:
+    return make_plan(base, adapters or [], "q4_k_m", None, name="out")
+
+
+REFUSED = [
+    ("mixtral", {"num_local_experts": 9}, "lacks the tensor 'model.layers.0.block_sparse_moe.experts.8.w1"),
+    ("mixtral", {"num_local_experts": 7}, "not all of its experts"),
+    ("mixtral", {"num_local_experts": 10**9}, "up to 1024"),
+    ("mixtral", {"num_hidden_layers": 10**9}, "up to 512"),
+    ("phi3-longrope", {"rope_scaling": {"type": "longrope", "long_factor": [1.0], "short_factor": [1.0]}}, "8 numbers"),
+    ("phi3-longrope", {"rope_scaling": {"type": "longrope"}}, "long_factor is not a list"),
+    ("qwen3-spm", {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "'llama3' is not supported"),
+    ("gemma3", {"rope_parameters": {"full_attention": {"rope_type": "yarn"}}}, "'yarn' is not supported"),
+    ("gemma2", {"auto_map": {"AutoModelForCausalLM": "modeling_gemma2.Other"}}, "its own code"),
+    ("phi3-longrope", {"auto_map": {"AutoModelForCausalLM": "modeling_other.Phi3ForCausalLM"}}, "its own code"),
+]
+
+
+@pytest.mark.parametrize(("name", "config", "words"), REFUSED)
+def test_refused_before_a_tensor_is_read(name: str, config: dict[str, Any], words: str, tmp_path: Path) -> None:
+    base, _ = build(small(name), tmp_path)
+    with pytest.raises(InputRefused, match=words):
+        planned(edited(base, lambda found: found.update(config)))
+
+
+def test_releases_that_carry_their_familys_code_pass(tmp_path: Path) -> None:
+    base, _ = build(small("phi3-longrope", config={}), tmp_path)
+    auto_map = {"AutoConfig": "configuration_phi3.Phi3Config", "AutoModelForCausalLM": "modeling_phi3.Phi3ForCausalLM"}
+    (base / "modeling_phi3.py").write_text("raise SystemExit('run')")
+    planned(edited(base, lambda config: config.update(auto_map=auto_map)))
+
+
+def test_gemma_needs_its_sentencepiece_model(tmp_path: Path) -> None:
+    base, _ = build(small("gemma2"), tmp_path)
+    (base / "tokenizer.model").unlink()
+    (base / "tokenizer.json").write_text("{}")
+    with pytest.raises(InputRefused, match=r"no tokenizer\.model"):
+        planned(base)
+
+
+def test_an_adapter_on_the_head_that_gemma_shares_is_refused(tmp_path: Path) -> None:
+    case = small("gemma2", tied=False, adapters=(Adapter(("lm_head",), r=2),))
+    with pytest.raises(InputRefused, match="lm_head"):
+        planned(*build(case, tmp_path))
+
+
+def test_an_experts_slice_takes_its_own_delta(tmp_path: Path) -> None:
+    """One expert of one layer is adapted: the file differs from the plain one in that slice alone."""
+    case = small("mixtral", adapters=(Adapter(("layers.1.block_sparse_moe.experts.5.w2",), r=2, alpha=64),))
+    base, adapters = build(case, tmp_path)
+    outs = [tmp_path / "plain.gguf", tmp_path / "merged.gguf"]
+    convert(base, [], outs[0], "f32")
+    convert(base, adapters, outs[1], "f32")
+    plain, merged = (out.read_bytes() for out in outs)
+    plan = make_plan(base, adapters, "f32", None, name="merged")
+    (slice_,) = (tensor for tensor in plan.tensors if tensor.deltas)
+    assert slice_.name == "blk.1.ffn_down_exps.weight"
+    start = len(merged) - (plan.total_bytes - slice_.offset)
+    shift = len(merged) - len(plain)
+    assert plain[start - shift : start - shift + slice_.n_bytes] != merged[start : start + slice_.n_bytes]
+    assert plain[start - shift + slice_.n_bytes :] == merged[start + slice_.n_bytes :]
+    first = min(tensor.offset for tensor in plan.tensors)
+    assert plain[first - shift : start - shift] == merged[first:start]
