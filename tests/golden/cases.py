@@ -32,7 +32,7 @@ class Case:
 
     name: str
     architecture: Architecture
-    vocabulary: Literal["llama-spm", "llama-spm-json", "llama-bpe", "qwen2", "gpt-2", "deepseek-llm"]
+    vocabulary: Literal["llama-spm", "llama-spm-json", "llama-bpe", "qwen2", "gpt-2", "deepseek-llm", "tekken"]
     """llama-spm-json is Llama 2's vocabulary without its tokenizer.model."""
     vocab_size: int
     """Rows of the embedding; of a SentencePiece vocabulary so many pieces are taken, less `padding`."""
@@ -167,6 +167,11 @@ CASES = (
     Case(
         "solar", "llama", "llama-spm", 2_000, 64, 48, 8, 2, 96,
         adapters=(Adapter(("q_proj", "down_proj"), r=2, alpha=4),),
+    ),
+    # Mistral NeMo: byte-level, heads wider than hidden / heads.
+    Case(
+        "mistral-tekken", "mistral", "tekken", 131_072, 64, 2, 4, 2, 128,
+        config={"head_dim": 32, "rope_theta": 1_000_000.0}, adapters=(Adapter(r=4),),
     ),
     Case("deepseek-llm", "llama", "deepseek-llm", 102_400, 64, 3, 4, 4, 128, adapters=(Adapter(r=4),)),
     # Heads wider than hidden / heads, by default 128.

@@ -223,6 +223,10 @@ def _write_vocabulary(case: Case, base: Path) -> None:
         (base / "tokenizer.json").write_text(vocabularies.llama3(), encoding="utf-8")
         config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|begin_of_text|>"}
         config |= {"eos_token": "<|eot_id|>", "chat_template": _LLAMA3_TEMPLATE}
+    elif case.vocabulary == "tekken":
+        (base / "tokenizer.json").write_text(vocabularies.tekken(), encoding="utf-8")
+        config = {"tokenizer_class": "PreTrainedTokenizerFast", "add_bos_token": True, "chat_template": _SPM_TEMPLATE}
+        config |= _SPM_CONFIG
     elif case.vocabulary == "gpt-2":
         (base / "tokenizer.json").write_text(vocabularies.gpt2(), encoding="utf-8")
         config = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False, "chat_template": _QWEN2_TEMPLATE}

@@ -1,11 +1,15 @@
-"""Packs the vocabularies of a llama.cpp source tree into `vocab/*.json.xz`; run once per change of that list.
+"""Packs the vocabularies of a llama.cpp source tree, and Mistral's, into `vocab/*.json.xz`; run once per change.
 
-python -m tests.golden.pack_vocab LLAMA_CPP_DIR
+python -m tests.golden.pack_vocab LLAMA_CPP_DIR TEKKEN_JSON
+
+TEKKEN_JSON is `data/tekken_240718.json` of the package mistral-common.
 """
 
+import base64
 import json
 import lzma
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from gguf import GGUFReader
@@ -14,15 +18,32 @@ KEPT = {"llama-spm": 32_000, "llama-bpe": 128_256, "qwen2": 151_646, "gpt-2": 50
 """The vocabularies and how many of their tokens are real (the rest is padding)."""
 
 
-def main(llama_cpp: Path) -> None:
+TEKKEN_WORDS = 131_072 - 1_000
+
+
+def main(llama_cpp: Path, tekken: Path) -> None:
     for name, count in KEPT.items():
         field = GGUFReader(llama_cpp / "models" / f"ggml-vocab-{name}.gguf").fields["tokenizer.ggml.tokens"]
         words = [bytes(field.parts[index]).decode() for index in field.data[:count]]
-        packed = lzma.compress(json.dumps(words, ensure_ascii=False).encode(), preset=9 | lzma.PRESET_EXTREME)
-        target = Path(__file__).parent / "vocab" / f"{name}.json.xz"
-        target.write_bytes(packed)
-        print(f"{target.name}: {len(words)} tokens, {len(packed)} bytes")
+        pack(name, words)
+    letters = bytes_as_letters()
+    entries = json.loads(tekken.read_text(encoding="utf-8"))["vocab"][:TEKKEN_WORDS]
+    pack("tekken", ["".join(letters[byte] for byte in base64.b64decode(entry["token_bytes"])) for entry in entries])
+
+
+def pack(name: str, words: Sequence[str]) -> None:
+    packed = lzma.compress(json.dumps(words, ensure_ascii=False).encode(), preset=9 | lzma.PRESET_EXTREME)
+    target = Path(__file__).parent / "vocab" / f"{name}.json.xz"
+    target.write_bytes(packed)
+    print(f"{target.name}: {len(words)} tokens, {len(packed)} bytes")
+
+
+def bytes_as_letters() -> dict[int, str]:
+    """GPT-2's spelling of bytes: those that print stand for themselves, the rest follow from U+0100."""
+    printing = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printing]
+    return {byte: chr(byte) for byte in printing} | {byte: chr(256 + index) for index, byte in enumerate(others)}
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

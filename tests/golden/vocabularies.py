@@ -19,6 +19,15 @@ _DEEPSEEK_WORDS = 100_000
 _DEEPSEEK_SPLITS = (
     r"[\r\n]", r"\s?[\p{Lu}\p{Ll}\p{Lt}]+", r"\s?[!-/:-~！-／：-～‘-‟\u3000-。]+", r"\s+$", "[一-龥ࠀ-一가-\ud7ff]+",
 )  # fmt: skip
+_TEKKEN_SPECIAL = (
+    "<unk>", "<s>", "</s>", "[INST]", "[/INST]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_RESULTS]",
+    "[/TOOL_RESULTS]", "[TOOL_CALLS]", "<pad>", "[PREFIX]", "[MIDDLE]", "[SUFFIX]",
+)  # fmt: skip
+_TEKKEN_UPPER, _TEKKEN_LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+_TEKKEN_SPLIT = (
+    rf"[^\r\n\p{{L}}\p{{N}}]?{_TEKKEN_UPPER}*{_TEKKEN_LOWER}+|[^\r\n\p{{L}}\p{{N}}]?{_TEKKEN_UPPER}+{_TEKKEN_LOWER}*"
+    r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 _SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -113,6 +122,22 @@ def llama3() -> str:
 
 
 @cache
+def tekken() -> str:
+    """The `tokenizer.json` of Mistral's tekken vocabulary (131,072 tokens), the special tokens in front."""
+    special = [*_TEKKEN_SPECIAL, *(f"<SPECIAL_{index}>" for index in range(len(_TEKKEN_SPECIAL), 1_000))]
+    return _byte_level_json(
+        (*special, *tokens("tekken")),
+        [f"{left} {right}" for left, right in _all_merges(tokens("tekken"))],
+        list(enumerate(special)),
+        normalizer=None,
+        pre=[_split(_TEKKEN_SPLIT), _byte_level(True, False)],
+        post_processor=_bos_template("<s>", 1),
+        ignore_merges=True,
+        marked=("<", "["),
+    )
+
+
+@cache
 def qwen2() -> str:
     """Qwen2's `tokenizer.json` (151,646 tokens), merges as [left, right] pairs."""
     words = tokens("qwen2")[:_QWEN2_WORDS]
@@ -196,14 +221,16 @@ def _byte_level_json(
     pre: list[dict[str, Any]],
     post_processor: dict[str, Any],
     ignore_merges: bool,
+    marked: tuple[str, ...] = ("<",),
 ) -> str:
+    """`added` are special where they begin with one of `marked`."""
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     tokenizer = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": [
-            {"id": index, "content": text} | flags | {"special": text.startswith("<")} for index, text in added
+            {"id": index, "content": text} | flags | {"special": text.startswith(marked)} for index, text in added
         ],
         "normalizer": normalizer,
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": pre},
