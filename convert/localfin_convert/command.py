@@ -8,7 +8,7 @@ import click
 from localfin_convert import pipeline
 from localfin_convert.estimate import estimate
 from localfin_convert.pipeline import Report, available_cores
-from localfin_convert.plan import Plan, make_plan, types_summary
+from localfin_convert.plan import Plan, PlannedTensor, make_plan, types_summary
 from localfin_convert.progress import ProgressBar
 from localfin_convert.quantization import QUANTIZATIONS
 from localfin_models.language import _
@@ -57,14 +57,17 @@ def convert(
 
 def _plan_text(plan: Plan, threads: int) -> str:
     cost = estimate(plan, threads)
-    lines = [f"{tensor.name:<34} {'x'.join(map(str, tensor.shape)):>14}  {tensor.choice.final.name:<5}"
-             f"{'  + LoRA' if tensor.deltas else ''}" for tensor in plan.tensors]  # fmt: skip
+    lines = [
+        f"{first.name:<34} {'x'.join(map(str, _shape(first, *others))):>14}  {first.choice.final.name:<5}"
+        f"{'  + LoRA' if any(tensor.deltas for tensor in (first, *others)) else ''}"
+        for first, *others in plan.outputs
+    ]
     types = ", ".join(f"{kind.name} {size / 1e6:,.1f} MB" for kind, size in types_summary(plan).items())
     return "\n".join([
         *lines,
         "",
         _("tensors   {count} ({parameters:,} parameters), {types}").format(
-            count=len(plan.tensors), parameters=plan.parameters, types=types
+            count=len(plan.outputs), parameters=plan.parameters, types=types
         ),
         _("reads     {size:,.1f} MB").format(size=plan.read_bytes / 1e6),
         _("writes    {size:,.1f} MB, nothing else on disk").format(size=plan.total_bytes / 1e6),
@@ -78,13 +81,23 @@ def _plan_text(plan: Plan, threads: int) -> str:
 def _plan_json(plan: Plan, threads: int) -> str:
     cost = estimate(plan, threads)
     tensors = [
-        {"name": t.name, "shape": t.shape, "type": t.choice.final.name, "bytes": t.n_bytes, "adapted": bool(t.deltas)}
-        for t in plan.tensors
+        {
+            "name": first.name,
+            "shape": _shape(first, *others),
+            "type": first.choice.final.name,
+            "bytes": first.n_bytes * (1 + len(others)),
+            "adapted": any(tensor.deltas for tensor in (first, *others)),
+        }
+        for first, *others in plan.outputs
     ]
     return json.dumps({
         "tensors": tensors, "parameters": plan.parameters, "read_bytes": plan.read_bytes,
         "write_bytes": plan.total_bytes, "memory_bytes": cost.memory_bytes, "seconds": round(cost.seconds, 3),
     })  # fmt: skip
+
+
+def _shape(first: PlannedTensor, *others: PlannedTensor) -> tuple[int, ...]:
+    return (1 + len(others), *first.shape) if others else first.shape
 
 
 def _report_text(report: Report) -> str:

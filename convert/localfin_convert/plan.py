@@ -73,6 +73,11 @@ class Plan:
     total_bytes: int
 
     @property
+    def outputs(self) -> list[tuple[PlannedTensor, ...]]:
+        """Output tensor by output tensor: what each is put together from; more than one only for stacked experts."""
+        return [tuple(slices) for _name, slices in groupby(self.tensors, key=lambda tensor: tensor.name)]
+
+    @property
     def parameters(self) -> int:
         return sum(prod(tensor.shape) for tensor in self.tensors)
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from tests.golden.cases import CASES, Adapter, Case
 from tests.golden.checkpoints import build
 
 from localfin_convert import convert
+from localfin_convert.command import convert as convert_command
 from localfin_convert.plan import make_plan
 from localfin_models.errors import InputRefused
 
@@ -94,3 +96,11 @@ def test_an_experts_slice_takes_its_own_delta(tmp_path: Path) -> None:
     assert plain[start - shift + slice_.n_bytes :] == merged[start + slice_.n_bytes :]
     first = min(tensor.offset for tensor in plan.tensors)
     assert plain[first - shift : start - shift] == merged[first:start]
+
+
+def test_the_dry_run_shows_stacked_experts_as_one(tmp_path: Path) -> None:
+    base, _ = build(small("mixtral"), tmp_path)
+    result = CliRunner().invoke(convert_command, [str(base), "-o", str(tmp_path / "out.gguf"), "--dry-run", "--json"])
+    shapes = {tensor["name"]: tensor["shape"] for tensor in json.loads(result.output)["tensors"]}
+    assert shapes["blk.1.ffn_up_exps.weight"] == [8, 64, 64]
+    assert len(shapes) == len(json.loads(result.output)["tensors"])
