@@ -11,7 +11,7 @@ from gguf import GGUFValueType
 from numpy.typing import NDArray
 
 from localfin_convert import ggml, quantization
-from localfin_convert.adapter import Adapter, LowRank, open_adapter
+from localfin_convert.adapter import EMBEDDING, HEAD, Merge, Step, Weighted, open_adapters
 from localfin_convert.architectures import Family, family_of
 from localfin_convert.checkpoint import Checkpoint, open_checkpoint
 from localfin_convert.gguf_file import ALIGNMENT, Entry, header_bytes, padded
@@ -25,7 +25,6 @@ from localfin_convert.vocabulary import vocabulary_keys
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
-HEAD = "lm_head.weight"
 CHAT_TEMPLATE = "tokenizer.chat_template"
 
 
@@ -36,7 +35,7 @@ class PlannedTensor:
     """Rows, columns; columns alone for a vector (the reverse of ggml's order)."""
     source: StoredTensor | NDArray[np.float32]
     """A stored tensor, or one computed at planning time."""
-    deltas: tuple[LowRank, ...]
+    changes: tuple[Step, ...]
     heads: int
     """Attention heads whose rows are reordered; 0 for none."""
     choice: Choice
@@ -59,8 +58,7 @@ class PlannedTensor:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    checkpoint: Checkpoint
-    adapters: tuple[Adapter, ...]
+    merge: Merge
     quantization: str
     header: bytes
     tensors: tuple[PlannedTensor, ...]
@@ -80,28 +78,32 @@ class Plan:
 class _Draft:
     name: str
     source: StoredTensor | NDArray[np.float32]
-    deltas: tuple[LowRank, ...]
+    shape: tuple[int, ...]
+    changes: tuple[Step, ...]
     heads: int
 
 
-def make_plan(base: Path, adapters: Sequence[Path], quantized_as: str, prompt_format: str | None, *, name: str) -> Plan:
+def make_plan(
+    base: Path, adapters: Sequence[Path | Weighted], quantized_as: str, prompt_format: str | None, *, name: str
+) -> Plan:
     """Reads configurations, headers and adapters, no base tensor. Raises NotFound or InputRefused."""
-    checkpoint = open_checkpoint(base)
-    family = family_of(checkpoint.config)
-    opened = tuple(open_adapter(folder, checkpoint.tensors) for folder in adapters)
-    drafts = _drafts(checkpoint, family, opened)
+    asked = [adapter if isinstance(adapter, Weighted) else Weighted(adapter) for adapter in adapters]
+    merge = open_adapters(open_checkpoint(base), asked)
+    family = family_of(merge.checkpoint.config)
+    drafts = _drafts(merge, family)
     if quantization.is_quantized(quantized_as):
         drafts.sort(key=lambda draft: quantization.sort_key(draft.name))
-    elements = sum(prod(draft.source.shape) for draft in drafts)
-    template = resolve_prompt_format(prompt_format, base, adapters)
-    vocabulary = _with_template(vocabulary_keys(base, checkpoint.config, family.name), template)
+    elements = sum(prod(draft.shape) for draft in drafts)
+    template = resolve_prompt_format(prompt_format, base, [one.folder for one in asked])
+    vocabulary = _with_template(vocabulary_keys(merge.tokenizer, merge.checkpoint.config, family.name), template)
     keys = [*general_keys(base, family.name, name, elements), *_model_keys(family, quantized_as, vocabulary)]
-    choices = _choices(drafts, family, quantized_as, checkpoint)
+    choices = _choices(drafts, family, quantized_as, merge.checkpoint)
     header, tensors, total = _lay_out(keys, drafts, choices)
-    return Plan(checkpoint, opened, quantized_as, header, tensors, total)
+    return Plan(merge, quantized_as, header, tensors, total)
 
 
-def _drafts(checkpoint: Checkpoint, family: Family, adapters: Sequence[Adapter]) -> list[_Draft]:
+def _drafts(merge: Merge, family: Family) -> list[_Draft]:
+    checkpoint = merge.checkpoint
     missing = next((name for name in family.required() if name not in checkpoint.tensors), None)
     if missing is not None:
         raise InputRefused(
@@ -109,24 +111,18 @@ def _drafts(checkpoint: Checkpoint, family: Family, adapters: Sequence[Adapter])
                 name=checkpoint.folder.name, missing=missing
             )
         )
-    # transformers drops a duplicated head of a tied model when it saves a merge; so do we, and only then.
-    tied = bool(checkpoint.config.get("tie_word_embeddings")) and bool(adapters)
-    drafts = [_Draft(name, values, (), 0) for name, values in family.extra_tensors().items()]
+    drafts = [_Draft(name, values, values.shape, (), 0) for name, values in family.extra_tensors().items()]
     for name, stored in checkpoint.tensors.items():
         target = family.tensor(name)
         if target is None:
             continue
-        deltas = tuple(adapter.deltas[name] for adapter in adapters if name in adapter.deltas)
-        if tied and name == HEAD:
-            if deltas:
-                raise InputRefused(_("the adapter changes lm_head, which this model shares with its embeddings"))
-            continue
-        _check(stored, target.heads, family)
-        drafts.append(_Draft(target.name, stored, deltas, target.heads))
+        shape = merge.shape(name)
+        _check(stored, name, shape, target.heads, family)
+        drafts.append(_Draft(target.name, stored, shape, merge.steps.get(name, ()), target.heads))
     return drafts
 
 
-def _check(stored: StoredTensor, heads: int, family: Family) -> None:
+def _check(stored: StoredTensor, name: str, shape: tuple[int, ...], heads: int, family: Family) -> None:
     if stored.dtype not in FLOATS:
         raise InputRefused(
             _("tensor {name} is {dtype}; BF16, F16 or F32 were expected").format(name=stored.name, dtype=stored.dtype)
@@ -143,10 +139,10 @@ def _check(stored: StoredTensor, heads: int, family: Family) -> None:
                 name=stored.name, rows=stored.shape[0], heads=heads, head_dim=family.head_dim
             )
         )
-    if stored.name in ("model.embed_tokens.weight", HEAD) and stored.shape != (family.vocab_size, family.hidden):
+    if name in (EMBEDDING, HEAD) and shape != (family.vocab_size, family.hidden):
         raise InputRefused(
             _("tensor {name} is {shape} where config.json says {expected}").format(
-                name=stored.name, shape=list(stored.shape), expected=[family.vocab_size, family.hidden]
+                name=name, shape=list(shape), expected=[family.vocab_size, family.hidden]
             )
         )
 
@@ -172,7 +168,7 @@ def _choices(drafts: list[_Draft], family: Family, quantized_as: str, checkpoint
     matrices = (tensor.dtype for tensor in checkpoint.tensors.values() if len(tensor.shape) > 1)
     auto = quantization.intermediate_type(matrices)
     context = quantization.Context(family.layers, family.layers == 80 and family.heads != family.kv_heads)
-    shapes = [quantization.Shape(draft.name, tuple(draft.source.shape)) for draft in drafts]
+    shapes = [quantization.Shape(draft.name, draft.shape) for draft in drafts]
     return quantization.choose(shapes, quantized_as, auto, context)
 
 
@@ -181,7 +177,7 @@ def _lay_out(
 ) -> tuple[bytes, tuple[PlannedTensor, ...], int]:
     entries, sizes, position = list[Entry](), list[int](), 0
     for draft in drafts:
-        shape, kind = tuple(draft.source.shape), choices[draft.name].final
+        shape, kind = draft.shape, choices[draft.name].final
         size = ggml.row_bytes(kind, shape[-1]) * prod(shape[:-1])
         entries.append(Entry(draft.name, shape, kind, position))
         sizes.append(size)
@@ -189,7 +185,7 @@ def _lay_out(
     header = header_bytes(keys, entries)
     tensors = tuple(
         PlannedTensor(
-            draft.name, entry.shape, draft.source, draft.deltas, draft.heads, choices[draft.name],
+            draft.name, entry.shape, draft.source, draft.changes, draft.heads, choices[draft.name],
             len(header) + entry.offset, size,
         )
         for draft, entry, size in zip(drafts, entries, sizes, strict=True)

@@ -43,6 +43,11 @@ def read_pieces(files: TokenizerFiles, vocab_size: int) -> Pieces | None:
     return pieces
 
 
+def piece_count(files: TokenizerFiles) -> int:
+    """Pieces of tokenizer.model; 0 without. Raises InputRefused for a damaged file."""
+    return 0 if files.sentencepiece is None else int(_load(files).vocab_size())
+
+
 def _load(files: TokenizerFiles) -> Any:
     path = files.sentencepiece
     file = files.name("tokenizer.model")
