@@ -199,7 +199,7 @@ CASES = (
     Case(
         "qwen2-bias-lora-only", "qwen2", "llama-spm", 1_000, 64, 2, 4, 2, 192, tied=True,
         adapters=(Adapter(("q_proj", "up_proj"), r=4, alpha=8, bias="lora_only"),
-                  Adapter(("q_proj", "v_proj"), r=4, alpha=6, lora_bias=True, weight=0.5)),
+                  Adapter(("k_proj", "v_proj"), r=4, alpha=6, lora_bias=True, weight=0.5)),
         quantizations=("f32",),
     ),
     # LoRA of embedding and head, with the copies of both that peft saves then.

@@ -89,6 +89,12 @@ def _store(values: np.ndarray[Any, np.dtype[np.float32]], dtype: Dtype) -> np.nd
     return values.astype("<f2" if dtype == "f16" else "<f4")
 
 
+def _wide(stored: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    if stored.dtype == np.uint16:
+        return (stored.astype(np.uint32) << 16).view(np.float32)
+    return stored.astype(np.float32)
+
+
 def _weight(case: Case, name: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     seed = f"{case.name}/{name}"
     if name.endswith("norm.weight"):
@@ -171,6 +177,9 @@ def adapter_tensors(case: Case, adapter: Adapter, seed: str) -> Tensors:
                 add(f"{module}.token_adapter.base_layer.weight", *shape)
         elif _is_embedding(module) and (targeted or (adapter.added_tokens and not adapter.token_indices)):
             add(f"{module}{inner}.weight", *shape)
+            if case.tied and not adapter.added_tokens:  # a copy of the base's, which both names share in peft
+                copied = _weight(case, "model.embed_tokens.weight", shape)
+                tensors[f"base_model.model.{module}{inner}.weight"] = _store(_wide(copied), adapter.dtype)
         if targeted and module.endswith("embed_tokens"):
             add(f"{module}.lora_embedding_A", rank, shape[0])
             add(f"{module}.lora_embedding_B", shape[1], rank)

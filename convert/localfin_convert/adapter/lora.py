@@ -270,9 +270,10 @@ def _added_bias(
 
 
 def _token_rows(folder: Folder, module: str, stored: StoredTensor, shape: tuple[int, ...]) -> TokenRows:
-    indices = next(
-        (ids for name, ids in token_indices(folder.config).items() if f".{module}".endswith(f".{name}")), None
-    )
+    named = token_indices(folder.config)
+    indices = next((ids for name, ids in named.items() if f".{module}".endswith(f".{name}")), None)
+    if indices is None and module == "lm_head":  # a tied head has the embedding's
+        indices = next((ids for name, ids in named.items() if name.endswith("embed_tokens")), None)
     if not indices:
         raise InputRefused(_("adapter_config.json names no trainable_token_indices for {module}").format(module=module))
     refuse_shape({stored: (len(indices), *shape[1:])}, shape)
