@@ -18,6 +18,7 @@ import numpy as np
 from localfin_convert.adapter.changes import Change, Replaced, TokenRows, WeightDecomposed
 from localfin_convert.adapter.folder import Folder, Weighted, open_folder
 from localfin_convert.adapter.lora import Found, read_lora
+from localfin_convert.adapter.through_peft import KINDS, ThroughPeft, read_through_peft
 from localfin_convert.checkpoint import Checkpoint
 from localfin_convert.positional import read_at
 from localfin_convert.safetensors_file import StoredTensor
@@ -102,13 +103,16 @@ def open_adapters(checkpoint: Checkpoint, asked: Sequence[Weighted]) -> Merge:
 
 def _open(folder: Folder, base: Mapping[str, StoredTensor], *, tied: bool) -> Adapter:
     kind = folder.config.get("peft_type")
-    if kind != "LORA":
+    if kind == "LORA":
+        found = read_lora(folder, base)
+    elif kind in KINDS:
+        found = Found({}, {}, read_through_peft(folder, base))
+    else:
         raise InputRefused(
-            _("{name}: peft_type is {kind!r}; LORA is what this version merges").format(
-                name=folder.name, kind=str(kind)[:40]
+            _("{name}: peft_type is {kind!r}; known: {known}").format(
+                name=folder.name, kind=str(kind)[:40], known=", ".join(("LORA", *KINDS))
             )
         )
-    found = read_lora(folder, base)
     whole = found.loaded | found.saved
     names = dict.fromkeys((*whole, *found.changes))
     changes = {name: _in_order(whole.get(name), found.changes.get(name, ())) for name in names}
@@ -124,10 +128,12 @@ def _in_order(whole: StoredTensor | None, changes: tuple[Change, ...]) -> tuple[
 
 
 def _refuse_weight(folder: Folder, changes: Mapping[str, tuple[Change, ...]]) -> None:
-    whole = next((name for name, own in changes.items() if own and isinstance(own[0], Replaced | TokenRows)), None)
+    whole = next(
+        (name for name, own in changes.items() if own and isinstance(own[0], Replaced | TokenRows | ThroughPeft)), None
+    )
     if folder.weight != 1 and whole is not None:
         raise InputRefused(
-            _("{name} replaces {tensor}, which has no weight; give the adapter without =WEIGHT").format(
+            _("{name} does not add to {tensor}, so a weight means nothing there; name it without =WEIGHT").format(
                 name=folder.name, tensor=whole
             )
         )
@@ -192,8 +198,8 @@ def _refuse_exclusive(name: str, steps: Sequence[Step], adapters: Sequence[Adapt
         reason = None
         if isinstance(step.change, Replaced):
             reason = _("replaces it whole")
-        elif isinstance(step.change, WeightDecomposed) and step.adapter != first:
-            reason = _("is DoRA, whose magnitudes belong to the unmerged base; name it first")
+        elif isinstance(step.change, WeightDecomposed | ThroughPeft) and step.adapter != first:
+            reason = _("belongs to the unmerged base; name it first")
         elif isinstance(step.change, TokenRows):
             if seen & set(step.change.indices.tolist()):
                 reason = _("replaces rows that another one replaces")
