@@ -1,4 +1,4 @@
-"""Adapters that peft merges, layer by layer: equal to its merge of the whole model, and refused where they cannot be."""
+"""Adapters that peft merges, layer by layer: equal to its merge of the whole model, or refused."""
 
 import json
 from collections.abc import Callable
