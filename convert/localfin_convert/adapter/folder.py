@@ -16,6 +16,7 @@ from localfin_models.errors import InputRefused, NotFound
 from localfin_models.language import _
 
 WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def open_folder(asked: Weighted) -> Folder:
     folder = asked.folder
     if not folder.is_dir():
         raise NotFound(_("no such adapter folder: {folder}").format(folder=folder))
-    config = read_json(folder / "adapter_config.json")
+    config = read_json(folder / CONFIG)
     path = folder / WEIGHTS
     if not path.is_file():
         if (folder / "adapter_model.bin").is_file():

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from localfin_convert.adapter.changes import Change, Rows
-from localfin_convert.adapter.folder import Folder
+from localfin_convert.adapter.folder import CONFIG, Folder
 from localfin_convert.numbers import to_f32
 from localfin_convert.positional import read_at
 from localfin_convert.safetensors_file import StoredTensor
@@ -107,6 +107,10 @@ class ThroughPeft:
     @property
     def n_bytes(self) -> int:
         return 0
+
+    def identity(self) -> bytes:
+        stored = (*self.layer.base.values(), *self.layer.tensors.values())
+        return b"".join(tensor.identity() for tensor in stored) + (self.layer.adapter / CONFIG).read_bytes()
 
     def merge(self, rows: Rows, first: int, dtype: str) -> Rows:
         return self.layer.rows(self.kind, first, len(rows))
