@@ -157,8 +157,9 @@ def adapter_tensors(case: Case, adapter: Adapter, seed: str) -> Tensors:
 
     def add(name: str, *shape: int, scale: int = -6, around: int = 0) -> None:
         key = f"base_model.model.{name}"
-        values = around + random_weights(f"{seed}/{key}", shape, scale, "f32")
-        tensors[key] = _store(values, adapter.dtype)
+        tensors[key] = random_weights(f"{seed}/{key}", shape, scale, adapter.dtype)
+        if around:
+            tensors[key] = _store(around + _wide(tensors[key]), adapter.dtype)
 
     for name, shape in _adapted_shapes(case, adapter):
         module, _, kind = name.rpartition(".")

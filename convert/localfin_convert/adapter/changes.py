@@ -104,13 +104,13 @@ class WeightDecomposed:
         return self.low_rank.identity() + self.magnitude.tobytes()
 
     def merge(self, rows: Rows, first: int, dtype: str) -> Rows:
-        merged = np.empty_like(rows)
-        magnitude = self.magnitude[first : first + len(rows)]
-        for part, delta in self.low_rank.deltas(rows, first):
-            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-                moved = rows[part] + delta
-                merged[part] = round_to(dtype, (magnitude[part] / row_norms(moved))[:, None] * moved)
-        return merged
+        moved = np.empty_like(rows)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            for part, delta in self.low_rank.deltas(rows, first):
+                np.add(rows[part], delta, out=moved[part])
+            factors = self.magnitude[first : first + len(rows)] / row_norms(moved)
+            moved *= factors[:, None]
+            return round_to(dtype, moved)
 
 
 @dataclass(frozen=True, slots=True)
