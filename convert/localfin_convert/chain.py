@@ -29,6 +29,12 @@ def chain_product(b: NDArray[np.float32], a: NDArray[np.float32]) -> NDArray[np.
     return total
 
 
+def fused(x: NDArray[np.float32], y: NDArray[np.float32], addend: NDArray[np.float32]) -> NDArray[np.float32]:
+    """x * y + addend, element by element, rounded once (subnormal results apart)."""
+    product, wide = np.multiply(x, y, dtype=np.float64), addend.astype(np.float64)
+    return _round_to_odd(product, wide, product + wide).astype(np.float32)
+
+
 def _chain(b: NDArray[np.float32], a: NDArray[np.float32]) -> NDArray[np.float32]:
     wide_b, wide_a = b.astype(np.float64), a.astype(np.float64)
     total = np.zeros((b.shape[0], a.shape[1]), np.float32)

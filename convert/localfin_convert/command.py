@@ -1,11 +1,13 @@
 """`localfin convert`: options, progress and words around `pipeline.convert`."""
 
 import json
+import math
 from pathlib import Path
 
 import click
 
 from localfin_convert import pipeline
+from localfin_convert.adapter import Weighted
 from localfin_convert.estimate import estimate
 from localfin_convert.pipeline import Report, available_cores
 from localfin_convert.plan import Plan, PlannedTensor, make_plan, types_summary
@@ -14,11 +16,30 @@ from localfin_convert.quantization import QUANTIZATIONS
 from localfin_models.language import _
 
 
-@click.command("convert", help=_("Merge a LoRA adapter into BASE, convert to GGUF and quantize, in one pass."))
+class _WeightedFolder(click.ParamType[Weighted]):
+    """`FOLDER` or `FOLDER=WEIGHT`; a folder that exists is never cut at its `=`."""
+
+    name = "folder"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Weighted:
+        folder, separator, text = value.rpartition("=")
+        if not separator or Path(value).exists():
+            return Weighted(Path(value))
+        try:
+            weight = float(text)
+        except ValueError:
+            weight = math.nan
+        if not math.isfinite(weight) or weight == 0:
+            self.fail(_("{text} is no weight: a number other than 0 was expected").format(text=text), param, ctx)
+        return Weighted(Path(folder), weight)
+
+
+@click.command("convert", help=_("Merge adapters into BASE, convert to GGUF and quantize, in one pass."))
 @click.argument("base", type=click.Path(path_type=Path))
 @click.option(
-    "-a", "--adapter", "adapters", multiple=True, type=click.Path(path_type=Path), help=_("A peft LoRA folder.")
-)
+    "-a", "--adapter", "adapters", multiple=True, type=_WeightedFolder(), metavar="FOLDER[=WEIGHT]",
+    help=_("A peft adapter; several are merged in turn, WEIGHT multiplies an adapter's scale."),
+)  # fmt: skip
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help=_("The GGUF file to make."))
 @click.option("-q", "--quantization", type=click.Choice(QUANTIZATIONS), default="q4_k_m", show_default=True)
 @click.option(
@@ -32,7 +53,7 @@ from localfin_models.language import _
 @click.option("--json", "as_json", is_flag=True, help=_("One JSON object on stdout."))
 def convert(
     base: Path,
-    adapters: tuple[Path, ...],
+    adapters: tuple[Weighted, ...],
     out: Path,
     quantization: str,
     prompt_format: str | None,
@@ -59,7 +80,7 @@ def _plan_text(plan: Plan, threads: int) -> str:
     cost = estimate(plan, threads)
     lines = [
         f"{first.name:<34} {'x'.join(map(str, _shape(first, *others))):>14}  {first.choice.final.name:<5}"
-        f"{'  + LoRA' if any(tensor.deltas for tensor in (first, *others)) else ''}"
+        f"{'  + adapter' if any(tensor.changes for tensor in (first, *others)) else ''}"
         for first, *others in plan.outputs
     ]
     types = ", ".join(f"{kind.name} {size / 1e6:,.1f} MB" for kind, size in types_summary(plan).items())
@@ -86,7 +107,7 @@ def _plan_json(plan: Plan, threads: int) -> str:
             "shape": _shape(first, *others),
             "type": first.choice.final.name,
             "bytes": first.n_bytes * (1 + len(others)),
-            "adapted": any(tensor.deltas for tensor in (first, *others)),
+            "adapted": any(tensor.changes for tensor in (first, *others)),
         }
         for first, *others in plan.outputs
     ]

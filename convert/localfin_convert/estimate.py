@@ -34,10 +34,10 @@ def estimate(plan: Plan, threads: int) -> Estimate:
         if kind not in per_type:
             per_type[kind] = _timed_quantize(kind, rows) / elements
         seconds += per_type[kind] * prod(tensor.shape)
-    ranked = sum(prod(tensor.shape) * delta.a.shape[0] for tensor in plan.tensors for delta in tensor.deltas)
+    ranked = sum(prod(tensor.shape) * step.change.rank for tensor in plan.tensors for step in tensor.changes)
     if ranked:
         seconds += _timed_product(rows) / elements * ranked
-    adapters = sum(d.a.nbytes + d.b.nbytes for adapter in plan.adapters for d in adapter.deltas.values())
+    adapters = sum(step.change.n_bytes for tensor in plan.tensors for step in tensor.changes)
     in_flight = 2 * threads * BLOCK_ELEMENTS + threads * BLOCK_ELEMENTS * _BYTES_PER_ELEMENT
     return Estimate(seconds / threads, _INTERPRETER + len(plan.header) * 4 + adapters + in_flight)
 

@@ -1,13 +1,14 @@
 """What of `OUT.gguf.part` is whole: one line a tensor, so that `--resume` can go on where a killed run stopped.
 
 The first line is the plan's digest: a journal of other inputs, options or versions is not continued. Each further line
-is a tensor's number, the weights its adapters changed, and its spans with their checksums. Nothing here is trusted: a
+is a tensor's number, the weights each adapter changed, and its spans with their checksums. Nothing here is trusted: a
 tensor counts as whole only if its bytes, read back, have the checksums; a line that a kill cut short is ignored.
 """
 
 import hashlib
 import json
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,8 @@ from localfin_convert.safetensors_file import StoredTensor
 @dataclass(frozen=True, slots=True)
 class WholeTensor:
     spans: tuple[Span, ...]
-    changed: int
-    """Weights the adapters changed."""
+    changed: Counter[int]
+    """By adapter, the weights it changed."""
 
 
 def plan_digest(plan: Plan) -> str:
@@ -31,11 +32,10 @@ def plan_digest(plan: Plan) -> str:
     digest = hashlib.sha256(plan.header)
     for tensor in plan.tensors:
         if isinstance(tensor.source, StoredTensor):
-            source, stat = tensor.source, tensor.source.path.stat()
-            where = (str(source.path.resolve()), stat.st_size, stat.st_mtime_ns, source.offset, source.dtype)
-            digest.update(repr((where, tensor.heads, tensor.choice.intermediate.name)).encode())
-        for delta in tensor.deltas:
-            digest.update(delta.a.tobytes() + delta.b.tobytes() + repr(delta.scale).encode())
+            digest.update(tensor.source.identity())
+            digest.update(repr((tensor.heads, tensor.choice.intermediate.name)).encode())
+        for step in tensor.changes:
+            digest.update(repr(step.adapter).encode() + step.change.identity())
     return digest.hexdigest()
 
 
@@ -51,8 +51,8 @@ class Journal:
         for number, tensor in self.whole.items():
             self.add(number, tensor.spans, tensor.changed)
 
-    def add(self, number: int, spans: Sequence[Span], changed: int) -> None:
-        self._write([number, changed, [[span.offset, span.n_bytes, span.crc32] for span in spans]])
+    def add(self, number: int, spans: Sequence[Span], changed: Counter[int]) -> None:
+        self._write([number, sorted(changed.items()), [[span.offset, span.n_bytes, span.crc32] for span in spans]])
 
     def close(self) -> None:
         self._file.close()
@@ -78,13 +78,25 @@ def _verified(plan: Plan, part: BinaryIO, lines: Sequence[object]) -> dict[int, 
     whole: dict[int, WholeTensor] = {}
     for line in lines:
         match line:
-            case [int(number), int(changed), [*stored]] if 0 <= number < len(plan.tensors):
+            case [int(number), [*pairs], [*stored]] if 0 <= number < len(plan.tensors):
                 spans = tuple(span for item in stored if (span := _span(item)) is not None)
-                if _covers(plan, number, spans) and _reads_back(part, spans):
+                changed = _counts(pairs)
+                if changed is not None and _covers(plan, number, spans) and _reads_back(part, spans):
                     whole[number] = WholeTensor(spans, changed)
             case _:
                 continue
     return whole
+
+
+def _counts(pairs: Sequence[object]) -> Counter[int] | None:
+    counts = Counter[int]()
+    for pair in pairs:
+        match pair:
+            case [int(adapter), int(changed)] if changed >= 0:
+                counts[adapter] += changed
+            case _:
+                return None
+    return counts
 
 
 def _span(item: object) -> Span | None:

@@ -1,7 +1,9 @@
 """One block of rows on its way: read, merge, reorder, quantize. Peak memory: a few times `BLOCK_ELEMENTS` a thread."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import BinaryIO
 
 import numpy as np
@@ -10,7 +12,6 @@ from numpy.typing import NDArray
 
 from localfin_convert import ggml
 from localfin_convert.architectures.family import permute_rows
-from localfin_convert.chain import chain_product
 from localfin_convert.numbers import bf16_bits, read_rows, round_to, to_f32
 from localfin_convert.plan import PlannedTensor
 from localfin_convert.safetensors_file import StoredTensor
@@ -18,7 +19,6 @@ from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
 BLOCK_ELEMENTS = 1 << 17
-_PRODUCT_ELEMENTS = 1 << 15  # float64 temporaries of the chain product stay in the L2 cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Block:
 class Converted:
     block: Block
     data: NDArray[np.uint8]
-    changed: int
-    """Weights the adapters changed, after rounding to the base's dtype."""
+    changed: Counter[int]
+    """By adapter, the weights it changed, after rounding to the base's dtype."""
 
 
 def blocks(tensor: PlannedTensor, number: int) -> Iterator[Block]:
@@ -63,15 +63,14 @@ def blocks(tensor: PlannedTensor, number: int) -> Iterator[Block]:
 
 def convert_block(block: Block, file: BinaryIO | None) -> Converted:
     """Raises InputRefused for NaN or Inf, read or made. `file`: the source's shard; None for computed tensors."""
-    tensor, changed = block.tensor, 0
+    tensor, changed = block.tensor, Counter[int]()
     if isinstance(tensor.source, StoredTensor):
         assert file is not None
         rows = to_f32(_read(file, tensor, block))
         _refuse_infinite(rows, tensor.source.name)
-        for delta in tensor.deltas:
-            b = delta.b[block.first : block.first + block.count]
-            before, rows = rows, _merged(rows, b, delta.a, np.float32(delta.scale), tensor.source.dtype)
-            changed += int(np.count_nonzero(before != rows))
+        for step in tensor.changes:
+            before, rows = rows, step.change.merge(rows, block.first, tensor.source.dtype)
+            changed[step.adapter] += int(np.count_nonzero(before != rows))
         if tensor.shift:  # in float16 where the tensor is: bfloat16 alone is widened first
             rows = round_to("F16" if tensor.source.dtype == "F16" else "F32", rows + np.float32(tensor.shift))
     else:
@@ -84,21 +83,12 @@ def convert_block(block: Block, file: BinaryIO | None) -> Converted:
 
 
 def _read(file: BinaryIO, tensor: PlannedTensor, block: Block) -> NDArray[np.generic]:
-    assert isinstance(tensor.source, StoredTensor)
-    return read_rows(file, tensor.source, block.first, block.count).reshape(block.count, tensor.columns)
-
-
-def _merged(
-    rows: NDArray[np.float32], b: NDArray[np.float32], a: NDArray[np.float32], scale: np.float32, dtype: str
-) -> NDArray[np.float32]:
-    """round(W + (B @ A) * scale) in the weight's own dtype: peft's default merge."""
-    merged = np.empty_like(rows)
-    step = max(1, _PRODUCT_ELEMENTS // rows.shape[1])
-    for first in range(0, len(rows), step):
-        part = slice(first, first + step)
-        with np.errstate(over="ignore"):
-            merged[part] = round_to(dtype, np.add(rows[part], chain_product(b[part], a) * scale, dtype=np.float32))
-    return merged
+    """The base's rows; zeros where an adapter lets the tensor grow beyond them."""
+    source = tensor.source
+    assert isinstance(source, StoredTensor)
+    stored = min(block.count, max(0, prod(source.shape[:-1]) - block.first))
+    rows = read_rows(file, source, min(block.first, prod(source.shape[:-1])), stored).reshape(stored, tensor.columns)
+    return rows if stored == block.count else np.pad(rows, ((0, block.count - stored), (0, 0)))
 
 
 def _encode(rows: NDArray[np.float32], tensor: PlannedTensor) -> NDArray[np.uint8]:

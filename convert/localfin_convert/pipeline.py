@@ -3,7 +3,7 @@
 import os
 import time
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from localfin_convert.adapter import Weighted
 from localfin_convert.gguf_file import Span, hash_back, journal_path, refuse_existing, refuse_small_disk, whole_file
 from localfin_convert.journal import Journal
 from localfin_convert.merge import Block, Converted, blocks, convert_block
@@ -42,7 +43,7 @@ class Report:
 
 def convert(
     base: Path,
-    adapters: Sequence[Path],
+    adapters: Sequence[Path | Weighted],
     out: Path,
     quantization: str = "q4_k_m",
     *,
@@ -66,21 +67,26 @@ def convert(
         closing(Journal(journal_path(out), plan, file, resume=resume)) as journal,
     ):
         spans, changed = write_tensors(plan, file, journal, threads or available_cores(), progress)
-        if plan.adapters and not changed:
-            raise InputRefused(_("the adapter changes no weight after rounding: it has no effect on this base"))
+        for number, adapter in enumerate(plan.merge.adapters):
+            if not changed[number]:
+                raise InputRefused(
+                    _("the adapter {name} changes no weight after rounding: it has no effect on this base").format(
+                        name=adapter.folder.name
+                    )
+                )
         sha256 = hash_back(file, spans)
     seconds = time.monotonic() - started
-    return Report(out, quantization, plan.parameters, plan.total_bytes, sha256, changed, seconds)
+    return Report(out, quantization, plan.parameters, plan.total_bytes, sha256, changed.total(), seconds)
 
 
 def write_tensors(
     plan: Plan, file: BinaryIO, journal: Journal, threads: int, progress: Progress | None
-) -> tuple[list[Span], int]:
-    """Writes header and missing tensors; returns what stands where, and how many weights the adapters changed."""
+) -> tuple[list[Span], Counter[int]]:
+    """Writes header and missing tensors; returns what stands where, and how many weights each adapter changed."""
     write_at(file, plan.header, 0)
     spans = [Span(0, len(plan.header), zlib.crc32(plan.header))]
     spans += [span for tensor in journal.whole.values() for span in tensor.spans]
-    changed, total = sum(tensor.changed for tensor in journal.whole.values()), plan.read_bytes
+    changed, total = sum((tensor.changed for tensor in journal.whole.values()), Counter[int]()), plan.read_bytes
     done = sum(plan.tensors[number].read_bytes for number in journal.whole)
     with ExitStack() as stack, ThreadPoolExecutor(threads, "convert") as pool:
         paths = sorted({t.source.path for t in plan.tensors if isinstance(t.source, StoredTensor)})
@@ -95,7 +101,7 @@ def write_tensors(
 
         missing = [number for number in range(len(plan.tensors)) if number not in journal.whole]
         todo = (block for number in missing for block in blocks(plan.tensors[number], number))
-        mine, mine_changed = list[Span](), 0
+        mine, mine_changed = list[Span](), Counter[int]()
         for span, converted in _windowed(pool, work, todo, 2 * threads):
             mine.append(span)
             mine_changed += converted.changed
@@ -103,7 +109,7 @@ def write_tensors(
                 journal.add(converted.block.number, mine, mine_changed)
                 spans += mine
                 changed += mine_changed
-                mine, mine_changed = [], 0
+                mine, mine_changed = [], Counter[int]()
             done += converted.block.read_bytes
             if progress is not None:
                 progress(done, total)

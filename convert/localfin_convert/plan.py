@@ -12,7 +12,7 @@ from gguf import GGUFValueType
 from numpy.typing import NDArray
 
 from localfin_convert import ggml, quantization
-from localfin_convert.adapter import Adapter, LowRank, open_adapter
+from localfin_convert.adapter import HEAD, Merge, Step, Weighted, open_adapters
 from localfin_convert.architectures import Family, Tensor, family_of
 from localfin_convert.checkpoint import Checkpoint, open_checkpoint
 from localfin_convert.gguf_file import ALIGNMENT, Entry, header_bytes, padded
@@ -26,7 +26,6 @@ from localfin_convert.vocabulary import vocabulary_keys
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
-HEAD = "lm_head.weight"
 CHAT_TEMPLATE = "tokenizer.chat_template"
 
 
@@ -39,7 +38,7 @@ class PlannedTensor:
     """Rows, columns; columns alone for a vector (the reverse of ggml's order)."""
     source: StoredTensor | NDArray[np.float32]
     """A stored tensor, or one computed at planning time."""
-    deltas: tuple[LowRank, ...]
+    changes: tuple[Step, ...]
     heads: int
     """Attention heads whose rows are reordered; 0 for none."""
     shift: float
@@ -64,8 +63,7 @@ class PlannedTensor:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    checkpoint: Checkpoint
-    adapters: tuple[Adapter, ...]
+    merge: Merge
     quantization: str
     header: bytes
     tensors: tuple[PlannedTensor, ...]
@@ -90,33 +88,36 @@ class Plan:
 class _Draft:
     target: Tensor
     source: StoredTensor | NDArray[np.float32]
-    deltas: tuple[LowRank, ...] = ()
+    shape: tuple[int, ...]
+    changes: tuple[Step, ...] = ()
 
     @property
     def name(self) -> str:
         return self.target.name
 
 
-def make_plan(base: Path, adapters: Sequence[Path], quantized_as: str, prompt_format: str | None, *, name: str) -> Plan:
+def make_plan(
+    base: Path, adapters: Sequence[Path | Weighted], quantized_as: str, prompt_format: str | None, *, name: str
+) -> Plan:
     """Reads configurations, headers and adapters, no base tensor. Raises NotFound or InputRefused."""
-    checkpoint = open_checkpoint(base)
-    family = family_of(checkpoint.config)
-    opened = tuple(open_adapter(folder, checkpoint.tensors) for folder in adapters)
-    drafts = _drafts(checkpoint, family, opened)
+    asked = [adapter if isinstance(adapter, Weighted) else Weighted(adapter) for adapter in adapters]
+    merge = open_adapters(open_checkpoint(base), asked)
+    family = family_of(merge.checkpoint.config)
+    drafts = _drafts(merge, family)
     if quantization.is_quantized(quantized_as):
         drafts.sort(key=lambda draft: quantization.sort_key(draft.name))
     shapes = _shapes(drafts, family)
-    template = resolve_prompt_format(prompt_format, base, adapters)
-    vocabulary = _with_template(vocabulary_keys(base, checkpoint.config, family.name), template)
+    template = resolve_prompt_format(prompt_format, base, [one.folder for one in asked])
+    vocabulary = _with_template(vocabulary_keys(merge.tokenizer, merge.checkpoint.config, family.name), template)
     general = general_keys(base, family.name, name, _size_label(shapes, family), family.first_keys())
-    choices = _choices(shapes, family, quantized_as, checkpoint)
-    header, tensors, total = _lay_out(
-        [*general, *_model_keys(family, quantized_as, vocabulary)], drafts, shapes, choices
-    )
-    return Plan(checkpoint, opened, quantized_as, header, tensors, total)
+    choices = _choices(shapes, family, quantized_as, merge.checkpoint)
+    keys = [*general, *_model_keys(family, quantized_as, vocabulary)]
+    header, tensors, total = _lay_out(keys, drafts, shapes, choices)
+    return Plan(merge, quantized_as, header, tensors, total)
 
 
-def _drafts(checkpoint: Checkpoint, family: Family, adapters: Sequence[Adapter]) -> list[_Draft]:
+def _drafts(merge: Merge, family: Family) -> list[_Draft]:
+    checkpoint = merge.checkpoint
     missing = next((name for name in family.required() if name not in checkpoint.tensors), None)
     if missing is not None:
         raise InputRefused(
@@ -124,18 +125,14 @@ def _drafts(checkpoint: Checkpoint, family: Family, adapters: Sequence[Adapter])
                 name=checkpoint.folder.name, missing=missing
             )
         )
-    # transformers drops a duplicated head of a tied model when it saves a merge; so do we, and only then.
-    tied = bool(family.config.get("tie_word_embeddings")) and bool(adapters)
-    drafts = [_Draft(Tensor(name), values) for name, values in family.extra_tensors().items()]
+    drafts = [_Draft(Tensor(name), values, values.shape) for name, values in family.extra_tensors().items()]
     for name, stored in checkpoint.tensors.items():
         target = family.tensor(name)
-        deltas = tuple(adapter.deltas[name] for adapter in adapters if name in adapter.deltas)
-        if target is None or (tied and name == HEAD):
-            if deltas:
-                raise InputRefused(_("the adapter changes lm_head, which this model shares with its embeddings"))
+        if target is None:
             continue
-        _check(stored, target.heads, family)
-        drafts.append(_Draft(target, stored, deltas))
+        shape = merge.shape(name)
+        _check(stored, name, shape, target.heads, family)
+        drafts.append(_Draft(target, stored, shape, merge.steps.get(name, ())))
     return _stacked(drafts, family)
 
 
@@ -163,12 +160,12 @@ def _shapes(drafts: list[_Draft], family: Family) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
     for name, group in groupby(drafts, key=lambda draft: draft.name):
         parts = list(group)
-        first = tuple(parts[0].source.shape)
+        first = parts[0].shape
         stack = parts[0].target.expert is not None
         numbers = [part.target.expert for part in parts]
         if name in shapes or numbers != (list(range(family.experts)) if stack else [None]):
             raise InputRefused(_("the checkpoint holds {name} twice, or not all of its experts").format(name=name))
-        if any(tuple(part.source.shape) != first for part in parts):
+        if any(part.shape != first for part in parts):
             raise InputRefused(_("the experts in {name} differ in shape").format(name=name))
         shapes[name] = (len(parts), *first) if stack else first
     return shapes
@@ -179,7 +176,7 @@ def _size_label(shapes: Mapping[str, tuple[int, ...]], family: Family) -> str:
     return size_label(total, sum(prod(shape) for shape in shapes.values() if len(shape) == 3), family.experts)
 
 
-def _check(stored: StoredTensor, heads: int, family: Family) -> None:
+def _check(stored: StoredTensor, name: str, shape: tuple[int, ...], heads: int, family: Family) -> None:
     if stored.dtype not in FLOATS:
         raise InputRefused(
             _("tensor {name} is {dtype}; BF16, F16 or F32 were expected").format(name=stored.name, dtype=stored.dtype)
@@ -196,10 +193,10 @@ def _check(stored: StoredTensor, heads: int, family: Family) -> None:
                 name=stored.name, rows=stored.shape[0], heads=heads, head_dim=family.head_dim
             )
         )
-    if stored.name in (family.embedding, HEAD) and stored.shape != (family.vocab_size, family.hidden):
+    if name in (family.embedding, HEAD) and shape != (family.vocab_size, family.hidden):
         raise InputRefused(
             _("tensor {name} is {shape} where config.json says {expected}").format(
-                name=stored.name, shape=list(stored.shape), expected=[family.vocab_size, family.hidden]
+                name=name, shape=list(shape), expected=[family.vocab_size, family.hidden]
             )
         )
 
@@ -243,11 +240,11 @@ def _lay_out(
     header = header_bytes(keys, list(entries.values()))
     tensors = list[PlannedTensor]()
     for draft in drafts:
-        target, shape, choice = draft.target, tuple(draft.source.shape), choices[draft.name]
+        target, shape, choice = draft.target, draft.shape, choices[draft.name]
         size = ggml.row_bytes(choice.final, shape[-1]) * prod(shape[:-1])
         offset = len(header) + entries[draft.name].offset + (target.expert or 0) * size
         planned = PlannedTensor(
-            draft.name, shape, draft.source, draft.deltas, target.heads, target.shift, choice, offset, size
+            draft.name, shape, draft.source, draft.changes, target.heads, target.shift, choice, offset, size
         )
         tensors.append(planned)
     assert len(header) % ALIGNMENT == 0

@@ -32,6 +32,12 @@ class StoredTensor:
     """First byte, from the start of the file."""
     n_bytes: int
 
+    def identity(self) -> bytes:
+        """Which bytes on the disk it stands for, as far as can be told without reading them."""
+        stat = self.path.stat()
+        where = (str(self.path.resolve()), stat.st_size, stat.st_mtime_ns, self.offset, self.dtype, self.shape)
+        return repr(where).encode()
+
 
 def read_header(path: Path) -> dict[str, StoredTensor]:
     """Tensors of `path` sorted by name. Raises InputRefused for anything a well-formed file cannot contain."""

@@ -83,7 +83,7 @@ def test_dry_run_prints_what_comes_true(checkpoint: Make, adapter: Make, tmp_pat
     assert sum(tensor["adapted"] for tensor in plan["tensors"]) == 8
     assert 0 < plan["seconds"] < 60
     text = CliRunner().invoke(convert, [*arguments, "--dry-run"]).stdout
-    assert "+ LoRA" in text
+    assert "+ adapter" in text
     assert "nothing else on disk" in text
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gguf import GGUFReader
-from tests.convert.tiny import ADAPTER_CONFIG, HEADS, HIDDEN, llama_tensors, lora_tensors
+from tests.convert.tiny import ADAPTER_CONFIG, HEADS, HIDDEN, VOCAB, bf16, llama_tensors, lora_tensors
 
 from localfin_convert import convert
 from localfin_convert.numbers import bf16_bits, to_f32
@@ -132,6 +132,12 @@ def rename(tensors: dict, old: str, new: str) -> dict:
 
 FIRST = "base_model.model.model.layers.0.self_attn.q_proj.lora_"
 WIDER = {key: (kind, np.ones((*a.shape[:-1], a.shape[-1] + 8), a.dtype)) for key, (kind, a) in lora_tensors().items()}
+MAGNITUDE = "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector"
+WHOLE = "base_model.model.lm_head.weight"
+GROWN = {
+    f"base_model.model.{name}.weight": bf16(np.random.default_rng(3), VOCAB + 8, HIDDEN)
+    for name in ("lm_head", "model.embed_tokens")
+}
 BAD_ADAPTERS = [
     ({"tensors": rename(lora_tensors(), "layers.3", "layers.7")}, r"match nothing.*layers\.7.*…"),
     ({"tensors": WIDER}, r"another base: .*layers\.0.*\[8, 264\], \[8, 256\] would fit"),
@@ -145,10 +151,20 @@ BAD_ADAPTERS = [
     ),
     ({"config": {"r": 4}}, "another base"),
     ({"config": {"r": "8"}}, "no usable r"),
-    ({"config": {"peft_type": "IA3"}}, "IA3"),
-    ({"config": {"use_dora": True}}, "DoRA"),
-    ({"config": {"modules_to_save": ["lm_head"]}}, "modules_to_save"),
-    ({"config": {"bias": "all"}}, "biases"),
+    ({"config": {"peft_type": "PROMPT_TUNING"}}, "PROMPT_TUNING"),
+    ({"config": {"use_dora": True}}, "no DoRA magnitudes"),
+    ({"config": {"modules_to_save": ["lm_head"]}}, "promises lm_head"),
+    ({"config": {"trainable_token_indices": [3]}}, "promises embed_tokens"),
+    ({"config": {"trainable_token_indices": [3, -1]}}, "malformed trainable_token_indices"),
+    ({"config": {"lora_bias": True}}, "no bias in the"),
+    ({"config": {"bias": "some"}}, "bias='some'"),
+    ({"config": {"init_lora_weights": "pissa"}}, "init_lora_weights='pissa'"),
+    ({"config": {"alora_invocation_tokens": [1]}}, "aLoRA"),
+    ({"config": {"target_parameters": ["experts"]}}, "target_parameters"),
+    ({"tensors": {**lora_tensors(), MAGNITUDE: ("F32", np.ones(HIDDEN, np.float32))}}, "match nothing.*magnitude"),
+    ({"tensors": {**lora_tensors(), WHOLE: bf16(np.random.default_rng(3), VOCAB, 8)}}, "another base: lm_head"),
+    ({"tensors": {**lora_tensors(), WHOLE: bf16(np.random.default_rng(3), VOCAB + 8, HIDDEN)}}, "unevenly"),
+    ({"tensors": {**lora_tensors(), **GROWN}}, "bring no tokenizer"),
     ({"config": {"alpha_pattern": {"(": 3}}}, "malformed pattern"),
     ({"config": {"lora_alpha": 0}}, "changes no weight"),
 ]

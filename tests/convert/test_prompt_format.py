@@ -43,9 +43,7 @@ def test_an_input_part_is_left_as_it_stands() -> None:
 def test_turns_follow_each_other() -> None:
     turns = [("system", "짧게."), ("user", "하나"), ("assistant", "일"), ("user", "둘")]
     rendered = render(turns, eos_token="</s>")
-    assert rendered == (
-        "짧게.\n\n### 지시사항:\n하나\n\n### 응답:\n일</s>\n\n### 지시사항:\n둘\n\n### 응답:\n"
-    )
+    assert rendered == ("짧게.\n\n### 지시사항:\n하나\n\n### 응답:\n일</s>\n\n### 지시사항:\n둘\n\n### 응답:\n")
 
 
 def test_a_training_text_ends_where_the_answer_ends() -> None:

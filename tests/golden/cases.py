@@ -24,6 +24,20 @@ class Adapter:
     rslora: bool = False
     rank_pattern: Mapping[str, int] = field(default_factory=dict[str, int])
     alpha_pattern: Mapping[str, float] = field(default_factory=dict[str, float])
+    weight: float = 1
+    """`-a ADAPTER=WEIGHT`; peft's `set_scale` for every layer."""
+    dora: bool = False
+    layers: tuple[int, ...] = ()
+    """`layers_to_transform`; all without."""
+    save: tuple[str, ...] = ()
+    """`modules_to_save`."""
+    bias: Literal["none", "all", "lora_only"] = "none"
+    lora_bias: bool = False
+    fan_in_fan_out: bool = False
+    token_indices: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    """`trainable_token_indices` by module."""
+    added_tokens: tuple[str, ...] = ()
+    """Tokens that the adapter's own tokenizer has behind the base's; embedding and head are resized for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,5 +251,96 @@ CASES = (
                 "sliding_window": 4096, "sliding_window_pattern": "LLLG",
                 "layer_types": [*["sliding_attention"] * 3, "full_attention", "sliding_attention"]},
         adapters=(Adapter(LINEAR, r=4, alpha=8),),
+    ),
+    # Two adapters with weights, one of them for some layers only.
+    Case(
+        "llama2-weighted", "llama", "llama-spm", 1_000, 256, 3, 4, 2, 512,
+        adapters=(Adapter(r=8, alpha=16, weight=0.7, fan_in_fan_out=True),
+                  Adapter(LINEAR, r=4, alpha=8, dtype="f16", rslora=True, weight=-0.3, layers=(0, 2))),
+        quantizations=("q4_k_m", "bf16"),
+    ),
+    # DoRA, rows of a width that torch's eight running sums do not divide; a plain adapter with a weight after it.
+    Case(
+        "llama2-dora", "llama", "llama-spm", 1_000, 256, 3, 4, 2, 500,
+        adapters=(Adapter(LINEAR, r=8, alpha=16, dora=True), Adapter(r=4, alpha=4, weight=0.5)),
+        quantizations=("q4_k_m", "bf16"),
+    ),
+    Case(
+        "llama2-dora-f16", "llama", "llama-spm", 1_000, 64, 2, 4, 4, 196, dtype="f16",
+        adapters=(Adapter(LINEAR, r=6, alpha=9, dora=True, rslora=True, dtype="bf16", weight=1.5),),
+        quantizations=("f16",),
+    ),
+    Case(
+        "llama2-dora-f32", "llama", "llama-spm", 1_000, 64, 2, 4, 4, 192, dtype="f32",
+        adapters=(Adapter(LINEAR, r=6, alpha=9, dora=True),),
+        quantizations=("f32",),
+    ),
+    # Whole modules beside LoRA: embedding, head and every norm.
+    Case(
+        "llama2-saved-modules", "llama", "llama-spm", 1_000, 256, 2, 4, 2, 512,
+        adapters=(Adapter(r=8, alpha=16, save=("embed_tokens", "lm_head", "norm")),),
+        quantizations=("q4_k_m", "bf16"),
+    ),
+    # A tied model whose head alone was trained whole: it is tied no longer.
+    Case(
+        "llama2-tied-saved-head", "llama", "llama-spm", 1_000, 256, 2, 4, 2, 512, tied=True,
+        adapters=(Adapter(r=8, alpha=16, save=("lm_head",)),),
+        quantizations=("q4_k_m",),
+    ),
+    Case(
+        "qwen2-bias-all", "qwen2", "llama-spm", 1_000, 64, 2, 4, 2, 192,
+        adapters=(Adapter(("q_proj", "o_proj"), r=4, alpha=8, bias="all"),),
+        quantizations=("f32",),
+    ),
+    Case(
+        "qwen2-bias-lora-only", "qwen2", "llama-spm", 1_000, 64, 2, 4, 2, 192, tied=True,
+        adapters=(Adapter(("q_proj", "up_proj"), r=4, alpha=8, bias="lora_only"),
+                  Adapter(("k_proj", "v_proj"), r=4, alpha=6, lora_bias=True, weight=0.5)),
+        quantizations=("f32",),
+    ),
+    # LoRA of embedding and head, with the copies of both that peft saves then.
+    Case(
+        "llama2-embedding-lora", "llama", "llama-spm", 1_000, 256, 2, 4, 2, 512,
+        adapters=(Adapter(("q_proj", "embed_tokens", "lm_head"), r=8, alpha=16),),
+        quantizations=("q4_k_m", "bf16"),
+    ),
+    # The same on tied models, which peft's warning says to untie first.
+    Case(
+        "qwen2-tied-embedding-lora", "qwen2", "llama-spm", 1_000, 64, 2, 4, 2, 192, tied=True,
+        adapters=(Adapter(("q_proj", "embed_tokens"), r=4, alpha=8),),
+        quantizations=("bf16",),
+    ),
+    Case(
+        "llama2-tied-head-lora", "llama", "llama-spm", 1_000, 64, 2, 4, 2, 192, tied=True,
+        adapters=(Adapter(("q_proj", "lm_head"), r=4, alpha=8),),
+        quantizations=("bf16",),
+    ),
+    # Rows of single tokens; a tied head follows.
+    Case(
+        "llama2-tied-tokens", "llama", "llama-spm", 1_000, 64, 2, 4, 2, 192, tied=True,
+        adapters=(Adapter(r=4, alpha=8, token_indices={"embed_tokens": (700, 3, 999, 5)}),),
+        quantizations=("bf16",),
+    ),
+    Case(
+        "llama2-tokens", "llama", "llama-spm", 1_000, 64, 2, 4, 2, 192,
+        adapters=(Adapter(r=4, alpha=8, token_indices={"embed_tokens": (700, 3), "lm_head": (3, 41, 40)}),),
+        quantizations=("bf16",),
+    ),
+    # Resized vocabularies: the adapter brings the tokenizer, and embedding and head whole, by the ways there are.
+    Case(
+        "llama2-resized", "llama", "llama-spm", 1_000, 256, 2, 4, 2, 512,
+        adapters=(Adapter(r=8, alpha=16, added_tokens=("<|user|>", "<|bot|>", "원화", "[END]")),),
+        quantizations=("q4_k_m",),
+    ),
+    Case(
+        "llama2-resized-saved", "llama", "llama-spm-json", 1_000, 64, 2, 4, 2, 192,
+        adapters=(Adapter(r=4, alpha=8, save=("embed_tokens", "lm_head"), added_tokens=("<|user|>", "<|bot|>")),),
+        quantizations=("bf16",),
+    ),
+    Case(
+        "llama2-resized-tied-tokens", "llama", "llama-spm", 1_000, 64, 2, 4, 2, 192, tied=True,
+        adapters=(Adapter(r=4, alpha=8, token_indices={"embed_tokens": (1_000, 1_001)},
+                          added_tokens=("<|user|>", "<|bot|>")),),
+        quantizations=("bf16",),
     ),
 )  # fmt: skip

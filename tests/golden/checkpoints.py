@@ -61,8 +61,10 @@ def build(case: Case, folder: Path) -> tuple[Path, list[Path]]:
         path = folder / f"adapter{number}"
         path.mkdir()
         _write_json(path / "adapter_config.json", _adapter_config(adapter))
-        tensors = dict(sorted(_adapter_tensors(case, adapter, f"{case.name}/{number}")))
+        tensors = dict(sorted(adapter_tensors(case, adapter, f"{case.name}/{number}").items()))
         write_safetensors(path / "adapter_model.safetensors", tensors, adapter.dtype)
+        if adapter.added_tokens:
+            _write_vocabulary(case, path, adapter.added_tokens)
         adapters.append(path)
     return base, adapters
 
@@ -107,6 +109,12 @@ def _store(values: np.ndarray[Any, np.dtype[np.float32]], dtype: Dtype) -> np.nd
     return values.astype("<f2" if dtype == "f16" else "<f4")
 
 
+def _wide(stored: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    if stored.dtype == np.uint16:
+        return (stored.astype(np.uint32) << 16).view(np.float32)
+    return stored.astype(np.float32)
+
+
 def _weight(case: Case, name: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     seed = f"{case.name}/{name}"
     if len(shape) == 1 and not name.endswith("bias"):
@@ -134,14 +142,68 @@ def _write_shards(base: Path, tensors: Tensors, case: Case) -> None:
     _write_json(base / "model.safetensors.index.json", {"metadata": {"total_size": size}, "weight_map": weight_map})
 
 
-def _adapter_tensors(case: Case, adapter: Adapter, seed: str) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+def adapter_tensors(case: Case, adapter: Adapter, seed: str) -> Tensors:
+    """What peft's `save_pretrained` would write for the adapter."""
+    tensors: Tensors = {}
+
+    def add(name: str, *shape: int, scale: int = -6, around: int = 0) -> None:
+        key = f"base_model.model.{name}"
+        tensors[key] = random_weights(f"{seed}/{key}", shape, scale, adapter.dtype)
+        if around:
+            tensors[key] = _store(around + _wide(tensors[key]), adapter.dtype)
+
+    for name, shape in _adapted_shapes(case, adapter):
+        module, _, kind = name.rpartition(".")
+        targeted = module.endswith(adapter.targets) and _layer(module) in (adapter.layers or (_layer(module),))
+        tokens = next((ids for key, ids in adapter.token_indices.items() if module.endswith(key)), ())
+        rank, inner = rank_of(module, adapter), ".base_layer" if targeted else ""
+        if kind == "bias":
+            if adapter.bias == "all" or (adapter.bias == "lora_only" and targeted):
+                add(f"{module}{inner}.bias", *shape)
+            continue
+        if module.endswith(adapter.save or ("-",)):
+            add(name, *shape, around=int(module.endswith("norm")))
+        elif tokens:
+            add(f"{module}.token_adapter.trainable_tokens_delta", len(tokens), shape[1])
+            if adapter.added_tokens:
+                add(f"{module}.token_adapter.base_layer.weight", *shape)
+        elif _is_embedding(module) and (targeted or (adapter.added_tokens and not adapter.token_indices)):
+            add(f"{module}{inner}.weight", *shape)
+            if case.tied and not adapter.added_tokens:  # a copy of the base's, which both names share in peft
+                copied = _weight(case, "model.embed_tokens.weight", shape)
+                tensors[f"base_model.model.{module}{inner}.weight"] = _store(_wide(copied), adapter.dtype)
+        if targeted and module.endswith("embed_tokens"):
+            add(f"{module}.lora_embedding_A", rank, shape[0])
+            add(f"{module}.lora_embedding_B", shape[1], rank)
+        elif targeted:
+            add(f"{module}.lora_A.weight", rank, shape[1])
+            add(f"{module}.lora_B.weight", shape[0], rank)
+            if adapter.lora_bias:
+                add(f"{module}.lora_B.bias", shape[0])
+        if targeted and adapter.dora:
+            add(f"{module}.lora_magnitude_vector", shape[0], scale=-4, around=1)
+    if case.tied and adapter.added_tokens:  # peft saves the one matrix under both names
+        for key in [key for key in tensors if ".embed_tokens." in key]:
+            tensors[key.replace(".model.embed_tokens.", ".lm_head.")] = tensors[key]
+    return tensors
+
+
+def _adapted_shapes(case: Case, adapter: Adapter) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """As `shapes`, embedding and head as the adapter resized them; the head of a tied model as peft sees it."""
+    rows = case.vocab_size + len(adapter.added_tokens)
     for name, shape in shapes(case):
-        module = name.removesuffix(".weight")
-        if module.endswith(adapter.targets):
-            rank = rank_of(module, adapter)
-            for part, size in (("A", (rank, shape[1])), ("B", (shape[0], rank))):
-                key = f"base_model.model.{module}.lora_{part}.weight"
-                yield key, random_weights(f"{seed}/{key}", size, -6, adapter.dtype)
+        yield name, (rows, *shape[1:]) if _is_embedding(name.removesuffix(".weight")) else shape
+    if case.tied and not adapter.added_tokens:
+        yield "lm_head.weight", (rows, case.hidden)
+
+
+def _is_embedding(module: str) -> bool:
+    return module.endswith(("embed_tokens", "lm_head"))
+
+
+def _layer(module: str) -> int:
+    """The layer's number; -1 outside of layers."""
+    return int(module.split(".")[2]) if module.startswith("model.layers.") else -1
 
 
 def rank_of(module: str, adapter: Adapter) -> int:
@@ -157,19 +219,22 @@ def _adapter_config(adapter: Adapter) -> dict[str, Any]:
     return {
         "alpha_pattern": dict(adapter.alpha_pattern),
         "base_model_name_or_path": "base",
-        "bias": "none",
-        "fan_in_fan_out": False,
+        "bias": adapter.bias,
+        "fan_in_fan_out": adapter.fan_in_fan_out,
         "inference_mode": True,
         "init_lora_weights": True,
+        "layers_to_transform": list(adapter.layers) or None,
         "lora_alpha": adapter.alpha,
+        "lora_bias": adapter.lora_bias,
         "lora_dropout": 0.05,
-        "modules_to_save": None,
+        "modules_to_save": list(adapter.save) or None,
         "peft_type": "LORA",
         "r": adapter.r,
         "rank_pattern": dict(adapter.rank_pattern),
         "target_modules": list(adapter.targets),
         "task_type": "CAUSAL_LM",
-        "use_dora": False,
+        "trainable_token_indices": {name: list(ids) for name, ids in adapter.token_indices.items()} or None,
+        "use_dora": adapter.dora,
         "use_rslora": adapter.rslora,
     }
 
@@ -200,14 +265,16 @@ def _config(case: Case) -> dict[str, Any]:
     return config
 
 
-def _write_vocabulary(case: Case, base: Path) -> None:
+def _write_vocabulary(case: Case, folder: Path, adapters: tuple[str, ...] = ()) -> None:
+    """The case's tokenizer, and what an adapter's tokenizer adds to it."""
     config: dict[str, Any]
     size = case.vocab_size - case.padding - len(case.added_tokens)
+    added_tokens = case.added_tokens + adapters
     if case.vocabulary == "llama-spm":
-        (base / "tokenizer.model").write_bytes(vocabularies.sentencepiece(size))
+        (folder / "tokenizer.model").write_bytes(vocabularies.sentencepiece(size))
         added = {
             str(size + index): {"content": token, "special": token.startswith("<|"), "normalized": False}
-            for index, token in enumerate(case.added_tokens)
+            for index, token in enumerate(added_tokens)
         }
         config = {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, "add_eos_token": False}
         config |= _SPM_CONFIG | {"chat_template": _SPM_TEMPLATE}
@@ -216,11 +283,11 @@ def _write_vocabulary(case: Case, base: Path) -> None:
             entries = [{"id": int(index)} | entry for index, entry in added.items()]
             _write_json(base / "tokenizer.json", {"version": "1.0", "added_tokens": entries})
     elif case.vocabulary == "llama-spm-json":
-        (base / "tokenizer.json").write_text(vocabularies.sentencepiece_json(size, case.added_tokens), encoding="utf-8")
-        (base / "chat_template.jinja").write_text(_SPM_TEMPLATE, encoding="utf-8")
+        (folder / "tokenizer.json").write_text(vocabularies.sentencepiece_json(size, added_tokens), encoding="utf-8")
+        (folder / "chat_template.jinja").write_text(_SPM_TEMPLATE, encoding="utf-8")
         config = {"tokenizer_class": "LlamaTokenizer"} | _SPM_CONFIG
     elif case.vocabulary == "llama-bpe":
-        (base / "tokenizer.json").write_text(vocabularies.llama3(), encoding="utf-8")
+        (folder / "tokenizer.json").write_text(vocabularies.llama3(), encoding="utf-8")
         config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|begin_of_text|>"}
         config |= {"eos_token": "<|eot_id|>", "chat_template": _LLAMA3_TEMPLATE}
     elif case.vocabulary == "tekken":
@@ -237,10 +304,10 @@ def _write_vocabulary(case: Case, base: Path) -> None:
         config |= {"bos_token": "<｜begin▁of▁sentence｜>", "eos_token": "<｜end▁of▁sentence｜>"}
         config |= {"pad_token": config["eos_token"], "chat_template": _SPM_TEMPLATE}
     else:
-        (base / "tokenizer.json").write_text(vocabularies.qwen2(), encoding="utf-8")
+        (folder / "tokenizer.json").write_text(vocabularies.qwen2(), encoding="utf-8")
         config = {"tokenizer_class": "Qwen2Tokenizer", "add_prefix_space": False, "bos_token": None}
         config |= {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "chat_template": _QWEN2_TEMPLATE}
-    _write_json(base / "tokenizer_config.json", config)
+    _write_json(folder / "tokenizer_config.json", config)
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

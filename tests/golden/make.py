@@ -9,6 +9,7 @@ the tests: they only compare with what this wrote into `goldens/`. Needs `.[dev]
 import argparse
 import ctypes
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
@@ -22,6 +23,7 @@ from typing import Any
 import llama_cpp
 import torch
 from peft import PeftModel
+from peft.tuners.lora import LoraLayer
 from tests.golden.cases import CASES, Case
 from tests.golden.checkpoints import build
 from tests.golden.record import dump, record
@@ -78,16 +80,25 @@ def make(case: Case, llama_cpp_dir: Path, folder: Path) -> None:
 
 def merge(case: Case, base: Path, adapters: Sequence[Path], merged: Path) -> Path:
     """peft's default merge in the checkpoint's own type; config and vocabulary stay the checkpoint's own files."""
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=_DTYPES[case.dtype])
+    model = resized(case, load(case, base))
     first, *others = adapters
     model = PeftModel.from_pretrained(model, str(first), adapter_name=first.name)
     for adapter in others:
         model.load_adapter(str(adapter), adapter.name)
+    for module in model.modules():
+        for path, adapter in zip(adapters, case.adapters, strict=True):
+            if isinstance(module, LoraLayer) and adapter.weight != 1:
+                module.set_scale(path.name, adapter.weight)
     model = model.merge_and_unload(adapter_names=[adapter.name for adapter in adapters])
     model.save_pretrained(merged)
-    for file in base.iterdir():
-        if not file.name.startswith("model"):
-            shutil.copy(file, merged / file.name)
+    tokenizers = [path for path, adapter in zip(adapters, case.adapters, strict=True) if adapter.added_tokens]
+    for folder in (base, *tokenizers):
+        for file in folder.iterdir():
+            if not file.name.startswith(("model", "adapter")):
+                shutil.copy(file, merged / file.name)
+    config = json.loads((merged / "config.json").read_text(encoding="utf-8"))
+    config |= {key: getattr(model.config, key) for key in ("vocab_size", "tie_word_embeddings")}
+    (merged / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return merged
 
 
@@ -98,6 +109,26 @@ def readable(base: Path, copy: Path) -> Path:
     text = config.read_text(encoding="utf-8")
     config.write_text(text.replace('"layer_norm_epsilon"', '"rms_norm_eps"'), encoding="utf-8")
     return copy
+
+
+def load(case: Case, base: Path) -> Any:
+    """The base; a tied one untied, as peft's warning says, where LoRA changes embedding or head."""
+    targets = {target for adapter in case.adapters for target in adapter.targets}
+    if not (case.tied and targets & {"embed_tokens", "lm_head"}):
+        return AutoModelForCausalLM.from_pretrained(base, dtype=_DTYPES[case.dtype])
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=_DTYPES[case.dtype], tie_word_embeddings=False)
+    model.lm_head.weight.data = model.model.embed_tokens.weight.data.clone()
+    return model
+
+
+def resized(case: Case, model: Any) -> Any:
+    """With as many tokens as the adapter's tokenizer; what it does not bring would be left as nonsense."""
+    rows = case.vocab_size + max(len(adapter.added_tokens) for adapter in case.adapters)
+    if rows != case.vocab_size:
+        model.resize_token_embeddings(rows, mean_resizing=False)
+        for weight in (model.get_input_embeddings().weight, model.get_output_embeddings().weight):
+            weight.data[case.vocab_size :] = 1e4
+    return model
 
 
 def convert(llama_cpp_dir: Path, model: Path, out: Path, outtype: str) -> None:

@@ -15,6 +15,7 @@ from tests.golden.checkpoints import build
 from tests.golden.record import DESCRIPTIVE, record
 
 from localfin_convert import convert
+from localfin_convert.adapter import Weighted
 
 GOLDENS = Path(__file__).parent / "goldens"
 ALL = [pytest.param(case, id=case.name) for case in CASES]
@@ -37,7 +38,8 @@ def assert_equal(made: dict[str, Any], expected: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", ALL)
 def test_output_equals_the_usual_tools(case: Case, tmp_path: Path) -> None:
-    base, adapters = build(case, tmp_path)
+    base, folders = build(case, tmp_path)
+    adapters = [Weighted(path, adapter.weight) for path, adapter in zip(folders, case.adapters, strict=True)]
     for quantization in case.quantizations:
         out = tmp_path / f"{quantization}.gguf"
         convert(base, adapters, out, quantization)

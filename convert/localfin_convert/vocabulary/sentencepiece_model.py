@@ -54,6 +54,11 @@ def mark_added(pieces: Pieces, files: TokenizerFiles) -> None:
             _replace(pieces, token_id, entry["content"], kind)
 
 
+def piece_count(files: TokenizerFiles) -> int:
+    """Pieces of tokenizer.model; 0 without. Raises InputRefused for a damaged file."""
+    return 0 if files.sentencepiece is None else int(_load(files).vocab_size())
+
+
 def _load(files: TokenizerFiles) -> Any:
     path = files.sentencepiece
     file = files.name("tokenizer.model")

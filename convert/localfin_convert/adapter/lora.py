@@ -1,0 +1,281 @@
+"""A LoRA adapter's tensors as changes of the base's, every one accounted for; what cannot be merged is refused by name.
+
+delta = (B @ A) * scale with scale = weight * alpha / r, or / sqrt(r) for rsLoRA (peft `tuners/lora/layer.py`). Around
+it peft stores DoRA's magnitudes, rows of single tokens, and whole tensors: modules_to_save, trained biases, embeddings
+that were saved because they were resized or targeted. `fan_in_fan_out` concerns layers that store (in, out), which
+none of the families here has: peft switches it off for the others. `layers_to_transform` only chose the names.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from localfin_convert.adapter.changes import AddedBias, Change, LowRank, Rows, TokenRows, WeightDecomposed
+from localfin_convert.adapter.folder import Folder, by_pattern, check_dtype, matrix, refuse_shape
+from localfin_convert.safetensors_file import StoredTensor
+from localfin_models.errors import InputRefused
+from localfin_models.language import _
+
+_UNSUPPORTED = {
+    "target_parameters": "target_parameters",
+    "layer_replication": "layer_replication",
+    "alora_invocation_tokens": "aLoRA",
+    "use_qalora": "QALoRA",
+    "use_bdlora": "BD-LoRA",
+    "arrow_config": "Arrow",
+    "kasa_config": "KaSA",
+    "velora_config": "VeLoRA",
+    "monteclora_config": "MonteCLoRA",
+}
+_PLAIN_INITS = (True, False, None, "gaussian", "eva", "orthogonal")
+"""Initialisations that leave the base alone; PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA subtract from it."""
+_NAME = r"^base_model\.model\.(?P<module>.+)\."
+_ROLES = tuple(
+    (re.compile(_NAME + tail + "$"), role)
+    for tail, role in (
+        (r"lora_A(?:\.default)?\.weight", "lora_A"),
+        (r"lora_B(?:\.default)?\.weight", "lora_B"),
+        (r"lora_B(?:\.default)?\.bias", "lora_bias"),
+        (r"lora_embedding_A(?:\.default)?", "lora_embedding_A"),
+        (r"lora_embedding_B(?:\.default)?", "lora_embedding_B"),
+        (r"lora_magnitude_vector(?:\.default)?(?:\.weight)?", "lora_magnitude_vector"),
+        (r"token_adapter\.trainable_tokens_delta(?:\.default)?", "trainable_tokens"),
+    )
+)
+_WHOLE = re.compile(
+    r"^base_model\.model\.(?P<module>.+?)"
+    r"(?:\.(?P<wrapper>token_adapter\.base_layer|base_layer|original_module|modules_to_save)(?:\.default)?)?\.(?P<what>\w+)$"
+)
+
+Parts = dict[str, StoredTensor]
+"""A module's adapter tensors by role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an adapter's file holds, by the name of the base tensor it concerns."""
+
+    loaded: dict[str, StoredTensor]
+    """Whole tensors that peft loads in the place of the base's."""
+    saved: dict[str, StoredTensor]
+    """Whole tensors of modules_to_save, which stand beside the base's while training."""
+    changes: dict[str, tuple[Change, ...]]
+    """What is added to them, or put into some of their rows."""
+
+
+def read_lora(folder: Folder, base: Mapping[str, StoredTensor]) -> Found:
+    """Raises InputRefused; reads the adapter's small tensors, of whole ones only the header."""
+    _refuse_unsupported(folder)
+    parts, loaded, saved = _sort(folder, base)
+    for name, tensor in (*loaded.items(), *saved.items()):
+        _refuse_resized(name, tensor, base[name])
+    _refuse_unsaved(folder, saved, parts)
+    changes: dict[str, tuple[Change, ...]] = {}
+    for module, roles in parts.items():
+        name = f"{module}.weight"
+        if name in saved:
+            raise _twice(module)
+        shape = loaded.get(name, base[name]).shape
+        for target, change in _module_changes(folder, module, roles, shape, base):
+            changes[target] = (*changes.get(target, ()), change)
+    return Found(loaded, saved, changes)
+
+
+def _refuse_unsupported(folder: Folder) -> None:
+    config = folder.config
+    used = [name for key, name in _UNSUPPORTED.items() if config.get(key)]
+    if config.get("init_lora_weights", True) not in _PLAIN_INITS:
+        used.append(f"init_lora_weights={str(config['init_lora_weights'])[:40]!r}")
+    if config.get("bias", "none") not in ("none", "all", "lora_only"):
+        used.append(f"bias={str(config['bias'])[:40]!r}")
+    if used:
+        raise InputRefused(
+            _("{name}: the adapter uses {kind}, which this version does not merge").format(
+                name=folder.name, kind=used[0]
+            )
+        )
+
+
+def _sort(
+    folder: Folder, base: Mapping[str, StoredTensor]
+) -> tuple[dict[str, Parts], dict[str, StoredTensor], dict[str, StoredTensor]]:
+    """Each tensor by its module and role, or as a whole tensor of the base. Raises InputRefused for what is neither."""
+    parts: dict[str, Parts] = {}
+    loaded: dict[str, StoredTensor] = {}
+    saved: dict[str, StoredTensor] = {}
+    copies: list[tuple[str, str]] = []
+    unmatched: list[str] = []
+    for key, tensor in folder.tensors.items():
+        check_dtype(tensor)
+        match, role = next(((m, role) for pattern, role in _ROLES if (m := pattern.match(key))), (None, ""))
+        if match is not None and f"{match['module']}.weight" in base and _expected(folder, role):
+            parts.setdefault(match["module"], {})[role] = tensor
+            continue
+        match = _WHOLE.match(key)
+        name = f"{match['module']}.{match['what']}" if match else ""
+        if match is None or name not in base:
+            unmatched.append(key)
+        elif match["wrapper"] == "modules_to_save":
+            copies.append((key, name))
+        else:
+            kind = saved if match["wrapper"] is None and _is_saved(match["module"], folder) else loaded
+            if name in kind or (kind is loaded and match["wrapper"] is None and match["module"] in parts):
+                unmatched.append(key)
+            kind[name] = tensor
+    # A resized vocabulary makes peft save the wrapped module once more, under the wrapper's name; it never loads that.
+    unmatched += [key for key, name in copies if name not in saved]
+    if unmatched:
+        raise InputRefused(
+            _("{count} adapter tensors match nothing in the base: {names}").format(
+                count=len(unmatched), names=", ".join(unmatched[:3]) + (" …" if len(unmatched) > 3 else "")
+            )
+        )
+    return parts, loaded, saved
+
+
+def _is_saved(module: str, folder: Folder) -> bool:
+    """Whether `module` or one around it ends in a name of modules_to_save."""
+    names = tuple(map(str, folder.config.get("modules_to_save") or ()))
+    steps = module.split(".")
+    return bool(names) and any(".".join(steps[:end]).endswith(names) for end in range(1, len(steps) + 1))
+
+
+def _refuse_resized(name: str, tensor: StoredTensor, stored: StoredTensor) -> None:
+    """Embedding and head may have other numbers of rows; nothing else may differ."""
+    grows = name.endswith(("embed_tokens.weight", "lm_head.weight")) and tensor.shape[:1] > (0,)
+    refuse_shape({tensor: (*tensor.shape[:1], *stored.shape[1:]) if grows else stored.shape}, stored.shape)
+
+
+def _twice(module: str) -> InputRefused:
+    return InputRefused(_("the adapter trains {module} in two ways at once").format(module=module))
+
+
+def _expected(folder: Folder, role: str) -> bool:
+    """A magnitude without `use_dora` would be left out by peft: it matches nothing there."""
+    needed = {"lora_magnitude_vector": "use_dora", "lora_bias": "lora_bias"}.get(role)
+    return needed is None or bool(folder.config.get(needed))
+
+
+def _refuse_unsaved(folder: Folder, saved: Mapping[str, StoredTensor], parts: Mapping[str, Parts]) -> None:
+    """What the configuration promises must be in the file, as peft demands."""
+    modules = [name.rpartition(".")[0] for name in saved]
+    tokens = token_indices(folder.config)
+    holders = [module for module, roles in parts.items() if "trainable_tokens" in roles]
+    # A tied head with the embedding's own token indices may be stored once.
+    alike = bool(holders) and len({tuple(ids) for ids in tokens.values()}) == 1
+    missing = [str(n) for n in folder.config.get("modules_to_save") or () if not any(str(n) in m for m in modules)]
+    missing += [] if alike else [n for n in tokens if not any(f".{module}".endswith(f".{n}") for module in holders)]
+    if missing:
+        raise InputRefused(
+            _("{name}: adapter_config.json promises {module}, of which the file holds nothing").format(
+                name=folder.name, module=missing[0][:80]
+            )
+        )
+
+
+def token_indices(config: Mapping[str, Any]) -> dict[str, list[int]]:
+    """`trainable_token_indices` by module; a bare list is the input embedding's. Raises InputRefused if malformed."""
+    stored = config.get("trainable_token_indices") or {}
+    indices = {"embed_tokens": stored} if isinstance(stored, list) else stored
+    well_formed = isinstance(indices, dict) and all(
+        isinstance(ids, list) and all(type(i) is int and 0 <= i < 1 << 22 for i in ids) and len(set(ids)) == len(ids)
+        for ids in indices.values()
+    )
+    if not well_formed:
+        raise InputRefused(_("adapter_config.json has malformed trainable_token_indices"))
+    return dict(indices)
+
+
+def _module_changes(
+    folder: Folder, module: str, roles: Parts, shape: tuple[int, ...], base: Mapping[str, StoredTensor]
+) -> Iterator[tuple[str, Change]]:
+    name = f"{module}.weight"
+    if "trainable_tokens" in roles:
+        if len(roles) > 1 or len(shape) != 2:
+            raise _twice(module)
+        yield name, _token_rows(folder, module, roles["trainable_tokens"], shape)
+        return
+    embedding = any(role.startswith("lora_embedding") for role in roles)
+    sides = ("lora_embedding_A", "lora_embedding_B") if embedding else ("lora_A", "lora_B")
+    missing = [side for side in sides if side not in roles]
+    if missing or (embedding and len(roles) > 2 and "lora_magnitude_vector" not in roles):
+        raise InputRefused(
+            _("the adapter has only one half ({side}) for {module}").format(side=next(iter(roles)), module=module)
+        )
+    if embedding and folder.config.get("use_dora"):
+        raise InputRefused(
+            _("{name}: the adapter uses {kind}, which this version does not merge").format(
+                name=folder.name, kind=f"DoRA on {module}"
+            )
+        )
+    rank, scale = _rank_and_scale(folder, module)
+    if len(shape) != 2:
+        refuse_shape({roles[sides[0]]: (rank, *shape[1:])}, shape)
+        raise InputRefused(_("the adapter's {module} is no matrix in the base").format(module=module))
+    low_rank = _low_rank(roles, sides, shape, rank, scale, embedding=embedding)
+    yield name, _decomposed(low_rank, roles, module, shape) if folder.config.get("use_dora") else low_rank
+    if folder.config.get("lora_bias"):
+        yield f"{module}.bias", _added_bias(roles, module, shape, scale, base)
+
+
+def _rank_and_scale(folder: Folder, module: str) -> tuple[int, float]:
+    config = folder.config
+    rank = by_pattern(config.get("rank_pattern"), module, config.get("r"))
+    alpha = by_pattern(config.get("alpha_pattern"), module, config.get("lora_alpha"))
+    if type(rank) is not int or rank < 1 or not isinstance(alpha, int | float) or not math.isfinite(alpha):
+        raise InputRefused(_("adapter_config.json has no usable r and lora_alpha for {module}").format(module=module))
+    return rank, folder.weight * alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+
+
+def _low_rank(
+    roles: Parts, sides: tuple[str, str], shape: tuple[int, ...], rank: int, scale: float, *, embedding: bool
+) -> LowRank:
+    a, b = (roles[side] for side in sides)
+    if not embedding:
+        refuse_shape({a: (rank, shape[1]), b: (shape[0], rank)}, shape)
+        return LowRank(matrix(a), matrix(b), scale)
+    # peft computes the transpose, (columns, r) @ (r, rows); the products and their order are the same.
+    refuse_shape({a: (rank, shape[0]), b: (shape[1], rank)}, shape)
+    return LowRank(_transposed(b), _transposed(a), scale, rounds_delta=True)
+
+
+def _transposed(tensor: StoredTensor) -> Rows:
+    return np.ascontiguousarray(matrix(tensor).T)
+
+
+def _decomposed(low_rank: LowRank, roles: Parts, module: str, shape: tuple[int, ...]) -> WeightDecomposed:
+    magnitude = roles.get("lora_magnitude_vector")
+    if magnitude is None:
+        raise InputRefused(_("the adapter has no DoRA magnitudes for {module}").format(module=module))
+    refuse_shape({magnitude: shape[:1]}, shape)
+    return WeightDecomposed(low_rank, matrix(magnitude)[0])
+
+
+def _added_bias(
+    roles: Parts, module: str, shape: tuple[int, ...], scale: float, base: Mapping[str, StoredTensor]
+) -> AddedBias:
+    bias = roles.get("lora_bias")
+    if bias is None or f"{module}.bias" not in base:
+        raise InputRefused(
+            _("the adapter has lora_bias, but {module} has no bias in the {which}").format(
+                module=module, which=_("adapter") if bias is None else _("base")
+            )
+        )
+    refuse_shape({bias: shape[:1]}, shape)
+    return AddedBias(matrix(bias), scale)
+
+
+def _token_rows(folder: Folder, module: str, stored: StoredTensor, shape: tuple[int, ...]) -> TokenRows:
+    named = token_indices(folder.config)
+    indices = next((ids for name, ids in named.items() if f".{module}".endswith(f".{name}")), None)
+    if indices is None and module == "lm_head":  # a tied head has the embedding's
+        indices = next((ids for name, ids in named.items() if name.endswith("embed_tokens")), None)
+    if not indices:
+        raise InputRefused(_("adapter_config.json names no trainable_token_indices for {module}").format(module=module))
+    refuse_shape({stored: (len(indices), *shape[1:])}, shape)
+    order = np.argsort(np.array(indices, np.int64))
+    return TokenRows(np.array(indices, np.int64)[order], matrix(stored)[order])
