@@ -281,7 +281,7 @@ def _write_vocabulary(case: Case, folder: Path, adapters: tuple[str, ...] = ()) 
         config |= {"added_tokens_decoder": added} if added else {}
         if case.architecture == "phi3":  # its added tokens are read from here, too
             entries = [{"id": int(index)} | entry for index, entry in added.items()]
-            _write_json(base / "tokenizer.json", {"version": "1.0", "added_tokens": entries})
+            _write_json(folder / "tokenizer.json", {"version": "1.0", "added_tokens": entries})
     elif case.vocabulary == "llama-spm-json":
         (folder / "tokenizer.json").write_text(vocabularies.sentencepiece_json(size, added_tokens), encoding="utf-8")
         (folder / "chat_template.jinja").write_text(_SPM_TEMPLATE, encoding="utf-8")
@@ -291,15 +291,15 @@ def _write_vocabulary(case: Case, folder: Path, adapters: tuple[str, ...] = ()) 
         config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|begin_of_text|>"}
         config |= {"eos_token": "<|eot_id|>", "chat_template": _LLAMA3_TEMPLATE}
     elif case.vocabulary == "tekken":
-        (base / "tokenizer.json").write_text(vocabularies.tekken(), encoding="utf-8")
+        (folder / "tokenizer.json").write_text(vocabularies.tekken(), encoding="utf-8")
         config = {"tokenizer_class": "PreTrainedTokenizerFast", "add_bos_token": True, "chat_template": _SPM_TEMPLATE}
         config |= _SPM_CONFIG
     elif case.vocabulary == "gpt-2":
-        (base / "tokenizer.json").write_text(vocabularies.gpt2(), encoding="utf-8")
+        (folder / "tokenizer.json").write_text(vocabularies.gpt2(), encoding="utf-8")
         config = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False, "chat_template": _QWEN2_TEMPLATE}
         config |= dict.fromkeys(("bos_token", "eos_token", "unk_token"), "<|endoftext|>")
     elif case.vocabulary == "deepseek-llm":
-        (base / "tokenizer.json").write_text(vocabularies.deepseek(), encoding="utf-8")
+        (folder / "tokenizer.json").write_text(vocabularies.deepseek(), encoding="utf-8")
         config = {"tokenizer_class": "LlamaTokenizerFast", "add_bos_token": True, "add_eos_token": False}
         config |= {"bos_token": "<｜begin▁of▁sentence｜>", "eos_token": "<｜end▁of▁sentence｜>"}
         config |= {"pad_token": config["eos_token"], "chat_template": _SPM_TEMPLATE}
