@@ -1,6 +1,7 @@
 """A Hugging Face model folder: config.json and safetensors shards. Refuses code and pickles; reads no tensor."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         raise InputRefused(
             _("{folder} is a file; give the model's folder (config.json and *.safetensors)").format(folder=folder)
         )
-    config = read_json(folder / "config.json")
+    config = without_nulls(read_json(folder / "config.json"))
     if config.get("quantization_config"):
         raise InputRefused(
             _("{name} is already quantized (quantization_config); give the 16-bit base").format(name=folder.name)
@@ -58,6 +59,15 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputRefused(_("{folder}/{file} is not a JSON object").format(folder=path.parent.name, file=path.name))
     return value
+
+
+def without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that are null are settings left out, also one level down."""
+    return {
+        key: {inner: item for inner, item in value.items() if item is not None} if isinstance(value, dict) else value
+        for key, value in settings.items()
+        if value is not None
+    }
 
 
 def _tensors(folder: Path) -> dict[str, StoredTensor]:

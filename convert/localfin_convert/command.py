@@ -9,6 +9,7 @@ import click
 from localfin_convert import pipeline
 from localfin_convert.adapter import Weighted
 from localfin_convert.estimate import estimate
+from localfin_convert.gguf_file import refuse_existing, refuse_small_disk
 from localfin_convert.pipeline import Report, available_cores
 from localfin_convert.plan import Plan, PlannedTensor, make_plan, types_summary
 from localfin_convert.progress import ProgressBar
@@ -65,7 +66,9 @@ def convert(
 ) -> None:
     threads = threads or available_cores()
     if dry_run:
+        refuse_existing(out, force=force)
         plan = make_plan(base, adapters, quantization, prompt_format, name=out.stem)
+        refuse_small_disk(out, plan.total_bytes)
         click.echo(_plan_json(plan, threads) if as_json else _plan_text(plan, threads))
         return
     with ProgressBar(out.name) as progress:

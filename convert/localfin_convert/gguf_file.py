@@ -4,6 +4,7 @@ Layout (ggml/docs/gguf.md): magic, version, tensor count, key count, the keys, o
 every tensor starts at a multiple of 32 from the data's first byte.
 """
 
+import errno
 import hashlib
 import os
 import struct
@@ -71,7 +72,7 @@ def _scalar(kind: GGUFValueType, value: Any) -> bytes:
 
 
 def _string(text: str | bytes) -> bytes:
-    raw = text if isinstance(text, bytes) else text.encode("utf-8")
+    raw = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
     return struct.pack("<Q", len(raw)) + raw
 
 
@@ -88,11 +89,15 @@ def journal_path(out: Path) -> Path:
 def refuse_existing(out: Path, *, force: bool) -> None:
     if not out.parent.is_dir():
         raise NotFound(_("no such folder for the output: {parent}").format(parent=out.parent))
-    if out.is_dir():
+    try:
+        is_folder, exists = out.is_dir(), out.exists()
+    except OSError as error:  # a name that is too long, say
+        raise InputRefused(_("{out} cannot be written: {strerror}").format(out=out, strerror=error.strerror)) from None
+    if is_folder:
         raise InputRefused(
             _("{out} is a folder; give a file name, such as {example}").format(out=out, example=out / "model.gguf")
         )
-    if out.exists() and not force:
+    if exists and not force:
         raise InputRefused(_("{out} exists; --force replaces it").format(out=out))
 
 
@@ -121,9 +126,13 @@ def whole_file(out: Path, size: int, *, resume: bool = False) -> Generator[Binar
     With `resume` it starts as what a killed run left, where that has the same size.
     """
     part, journal = part_path(out), journal_path(out)
-    left = resume and part.is_file() and part.stat().st_size == size
+    locked = False
     try:
-        with part.open("r+b" if left else "w+b") as file:
+        # Opened as it is: another conversion may be writing it, which the lock tells.
+        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b") as file:
+            locked = _lock(file, out)
+            if not (resume and os.fstat(file.fileno()).st_size == size):
+                file.truncate(0)
             file.truncate(size)
             yield file
             file.flush()
@@ -132,15 +141,30 @@ def whole_file(out: Path, size: int, *, resume: bool = False) -> Generator[Binar
         _sync_folder(out.parent)
         journal.unlink(missing_ok=True)
     except OSError as error:
-        _remove(part, journal)
-        if error.errno == 28:  # ENOSPC
+        if locked:
+            _remove(part, journal)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise NotEnough(
                 _("the disk of {parent} became full; {size} are needed").format(parent=out.parent, size=_mb(size))
             ) from None
         raise InputRefused(_("{out} cannot be written: {strerror}").format(out=out, strerror=error.strerror)) from None
     except BaseException:
-        _remove(part, journal)
+        if locked:
+            _remove(part, journal)
         raise
+
+
+def _lock(file: BinaryIO, out: Path) -> bool:
+    """Until `file` is closed. Raises InputRefused where another process holds it."""
+    try:
+        import fcntl  # not on Windows, where two conversions of one output are not noticed
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputRefused(_("another conversion is writing {out}").format(out=out)) from None
+    return True
 
 
 def _remove(*paths: Path) -> None:

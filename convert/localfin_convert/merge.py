@@ -55,7 +55,7 @@ class Converted:
 
 def blocks(tensor: PlannedTensor, number: int) -> Iterator[Block]:
     """Whole heads where rows are reordered, so that the reordering stays within a block."""
-    unit = tensor.rows // tensor.heads if tensor.heads else 1
+    unit = tensor.rows // tensor.heads if tensor.heads and len(tensor.shape) > 1 else 1
     step = max(1, BLOCK_ELEMENTS // (tensor.columns * unit)) * unit
     for first in range(0, tensor.rows, step):
         yield Block(tensor, number, first, min(step, tensor.rows - first))
@@ -67,7 +67,8 @@ def convert_block(block: Block, file: BinaryIO | None) -> Converted:
     if isinstance(tensor.source, StoredTensor):
         assert file is not None
         rows = to_f32(_read(file, tensor, block))
-        _refuse_infinite(rows, tensor.source.name)
+        if not np.isfinite(rows).all():
+            raise InputRefused(_("tensor {name} holds NaN or Inf").format(name=tensor.source.name))
         for step in tensor.changes:
             before, rows = rows, step.change.merge(rows, block.first, tensor.source.dtype)
             changed[step.adapter] += int(np.count_nonzero(before != rows))
@@ -75,7 +76,9 @@ def convert_block(block: Block, file: BinaryIO | None) -> Converted:
             rows = round_to("F16" if tensor.source.dtype == "F16" else "F32", rows + np.float32(tensor.shift))
     else:
         rows = tensor.source.reshape(tensor.rows, tensor.columns)[block.first : block.first + block.count]
-    if tensor.heads:
+    if tensor.heads and len(tensor.shape) == 1:
+        rows = permute_rows(rows.T, tensor.heads).T
+    elif tensor.heads:
         unit = tensor.rows // tensor.heads
         rows = permute_rows(rows, block.count // unit)
     data = _encode(rows, tensor)
@@ -96,7 +99,10 @@ def _encode(rows: NDArray[np.float32], tensor: PlannedTensor) -> NDArray[np.uint
     values = rows
     if not (isinstance(tensor.source, StoredTensor) and tensor.source.dtype == intermediate.name):
         values = round_to(intermediate.name, rows)
-    _refuse_infinite(values, tensor.name)
+    if not np.isfinite(values).all():
+        raise InputRefused(
+            _("tensor {name} grows beyond {dtype} when it is merged").format(name=tensor.name, dtype=intermediate.name)
+        )
     if final is Type.F32:
         return np.ascontiguousarray(values).view(np.uint8)
     if final is Type.BF16:
@@ -110,10 +116,3 @@ def _encode(rows: NDArray[np.float32], tensor: PlannedTensor) -> NDArray[np.uint
             )
         return halves.view(np.uint8)
     return ggml.quantize(final, values)
-
-
-def _refuse_infinite(rows: NDArray[np.float32], name: str) -> None:
-    if not np.isfinite(rows).all():
-        raise InputRefused(
-            _("tensor {name} holds NaN or Inf (or grew beyond its 16-bit type in the merge)").format(name=name)
-        )

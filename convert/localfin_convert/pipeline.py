@@ -16,7 +16,7 @@ from localfin_convert.gguf_file import Span, hash_back, journal_path, refuse_exi
 from localfin_convert.journal import Journal
 from localfin_convert.merge import Block, Converted, blocks, convert_block
 from localfin_convert.plan import Plan, make_plan
-from localfin_convert.positional import write_at
+from localfin_convert.positional import open_to_read, write_at
 from localfin_convert.safetensors_file import StoredTensor
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
@@ -90,7 +90,7 @@ def write_tensors(
     done = sum(plan.tensors[number].read_bytes for number in journal.whole)
     with ExitStack() as stack, ThreadPoolExecutor(threads, "convert") as pool:
         paths = sorted({t.source.path for t in plan.tensors if isinstance(t.source, StoredTensor)})
-        shards = {path: stack.enter_context(path.open("rb")) for path in paths}
+        shards = {path: stack.enter_context(open_to_read(path)) for path in paths}
 
         def work(block: Block) -> tuple[Span, Converted]:
             source = block.tensor.source

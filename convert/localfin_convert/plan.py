@@ -12,7 +12,7 @@ from gguf import GGUFValueType
 from numpy.typing import NDArray
 
 from localfin_convert import ggml, quantization
-from localfin_convert.adapter import HEAD, Merge, Step, Weighted, open_adapters
+from localfin_convert.adapter import Merge, Step, Weighted, open_adapters
 from localfin_convert.architectures import Family, Tensor, family_of
 from localfin_convert.checkpoint import Checkpoint, open_checkpoint
 from localfin_convert.gguf_file import ALIGNMENT, Entry, header_bytes, padded
@@ -101,6 +101,8 @@ def make_plan(
 ) -> Plan:
     """Reads configurations, headers and adapters, no base tensor. Raises NotFound or InputRefused."""
     asked = [adapter if isinstance(adapter, Weighted) else Weighted(adapter) for adapter in adapters]
+    if len({one.folder.resolve() for one in asked}) < len(asked):
+        raise InputRefused(_("an adapter is given twice; give it once, with a weight if it shall count for more"))
     merge = open_adapters(open_checkpoint(base), asked)
     family = family_of(merge.checkpoint.config)
     drafts = _drafts(merge, family)
@@ -108,7 +110,8 @@ def make_plan(
         drafts.sort(key=lambda draft: quantization.sort_key(draft.name))
     shapes = _shapes(drafts, family)
     template = resolve_prompt_format(prompt_format, base, [one.folder for one in asked])
-    vocabulary = _with_template(vocabulary_keys(merge.tokenizer, merge.checkpoint.config, family.name), template)
+    config = {**merge.checkpoint.config, "vocab_size": family.vocab_size}
+    vocabulary = _with_template(vocabulary_keys(merge.tokenizer, config, family.name), template)
     general = general_keys(base, family.name, name, _size_label(shapes, family), family.first_keys())
     choices = _choices(shapes, family, quantized_as, merge.checkpoint)
     keys = [*general, *_model_keys(family, quantized_as, vocabulary)]
@@ -129,9 +132,11 @@ def _drafts(merge: Merge, family: Family) -> list[_Draft]:
     for name, stored in checkpoint.tensors.items():
         target = family.tensor(name)
         if target is None:
+            if merge.steps.get(name):
+                raise InputRefused(_("the adapter changes {name}, which this family does not keep").format(name=name))
             continue
         shape = merge.shape(name)
-        _check(stored, name, shape, target.heads, family)
+        _check(stored, name, shape, target, family)
         drafts.append(_Draft(target, stored, shape, merge.steps.get(name, ())))
     return _stacked(drafts, family)
 
@@ -176,7 +181,7 @@ def _size_label(shapes: Mapping[str, tuple[int, ...]], family: Family) -> str:
     return size_label(total, sum(prod(shape) for shape in shapes.values() if len(shape) == 3), family.experts)
 
 
-def _check(stored: StoredTensor, name: str, shape: tuple[int, ...], heads: int, family: Family) -> None:
+def _check(stored: StoredTensor, name: str, shape: tuple[int, ...], target: Tensor, family: Family) -> None:
     if stored.dtype not in FLOATS:
         raise InputRefused(
             _("tensor {name} is {dtype}; BF16, F16 or F32 were expected").format(name=stored.name, dtype=stored.dtype)
@@ -187,16 +192,11 @@ def _check(stored: StoredTensor, name: str, shape: tuple[int, ...], heads: int, 
                 name=stored.name, shape=list(stored.shape)
             )
         )
-    if heads and stored.shape[0] != heads * family.head_dim:
-        raise InputRefused(
-            _("tensor {name} has {rows} rows where config.json says {heads} heads of {head_dim}").format(
-                name=stored.name, rows=stored.shape[0], heads=heads, head_dim=family.head_dim
-            )
-        )
-    if name in (family.embedding, HEAD) and shape != (family.vocab_size, family.hidden):
+    expected = family.expected_shape(target.name)
+    if expected is not None and shape != expected:
         raise InputRefused(
             _("tensor {name} is {shape} where config.json says {expected}").format(
-                name=name, shape=list(shape), expected=[family.vocab_size, family.hidden]
+                name=name, shape=list(shape), expected=list(expected)
             )
         )
 

@@ -2,12 +2,21 @@
 
 import os
 import threading
+from pathlib import Path
 from typing import BinaryIO
 
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
 _SEEK = threading.Lock()  # only platforms without pread share it
+
+
+def open_to_read(path: Path) -> BinaryIO:
+    """Raises InputRefused where that fails."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputRefused(_("{file} cannot be read: {reason}").format(file=path, reason=error.strerror)) from None
 
 
 def read_at(file: BinaryIO, size: int, offset: int) -> bytes:

@@ -21,9 +21,12 @@ class ProgressBar:
         self.started = time.monotonic()
         self.last_shown = 0.0
         self.last_share = 0.0
+        self.before: int | None = None
+        """Done before this run, by one that was killed."""
 
     def __call__(self, done: int, total: int) -> None:
         now, share = time.monotonic(), done / total if total else 1.0
+        self.before = done if self.before is None else self.before
         whole = done >= total
         if self.terminal and (whole or now - self.last_shown >= _TERMINAL_EVERY):
             self.last_shown = now
@@ -38,8 +41,8 @@ class ProgressBar:
 
     def _figures(self, done: int, total: int, share: float) -> str:
         elapsed = max(time.monotonic() - self.started, 1e-6)
-        left = elapsed / share - elapsed if share else 0.0
-        rate = done / elapsed / 1e6
+        rate = (done - (self.before or 0)) / elapsed / 1e6
+        left = (total - done) / 1e6 / rate if rate else 0.0
         return _("{percent:3.0f} %  {done:,.0f}/{total:,.0f} MB  {rate:,.0f} MB/s  {left} left").format(
             percent=share * 100, done=done / 1e6, total=total / 1e6, rate=rate, left=_clock(left)
         )

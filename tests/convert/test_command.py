@@ -82,7 +82,7 @@ def test_dry_run_prints_what_comes_true(checkpoint: Make, adapter: Make, tmp_pat
     assert all(made[tensor["name"]].tensor_type.name == tensor["type"] for tensor in plan["tensors"])
     assert sum(tensor["adapted"] for tensor in plan["tensors"]) == 8
     assert 0 < plan["seconds"] < 60
-    text = CliRunner().invoke(convert, [*arguments, "--dry-run"]).stdout
+    text = CliRunner().invoke(convert, [*arguments, "--dry-run", "--force"]).stdout
     assert "+ adapter" in text
     assert "nothing else on disk" in text
 

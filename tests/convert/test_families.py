@@ -88,7 +88,7 @@ def test_an_experts_slice_takes_its_own_delta(tmp_path: Path) -> None:
     convert(base, adapters, outs[1], "f32")
     plain, merged = (out.read_bytes() for out in outs)
     plan = make_plan(base, adapters, "f32", None, name="merged")
-    (slice_,) = (tensor for tensor in plan.tensors if tensor.deltas)
+    (slice_,) = (tensor for tensor in plan.tensors if tensor.changes)
     assert slice_.name == "blk.1.ffn_down_exps.weight"
     start = len(merged) - (plan.total_bytes - slice_.offset)
     shift = len(merged) - len(plain)

@@ -105,7 +105,7 @@ BAD_BASES = [
     ({"config": {"quantization_config": {"bits": 4}}}, "already quantized"),
     ({"config": {"num_attention_heads": 5}}, "do not divide"),
     ({"config": {"num_attention_heads": "4"}}, "positive integer"),
-    ({"config": {"num_attention_heads": 8}}, "rows where config.json says"),
+    ({"config": {"num_attention_heads": 8}}, "where config.json says"),
     ({"config": {"vocab_size": 321}}, "where config.json says"),
     ({"config": {"num_hidden_layers": 5}}, "lacks the tensor"),
     ({"config": {"num_hidden_layers": 3}}, "does not belong"),
@@ -236,3 +236,79 @@ def test_rank_and_alpha_patterns(checkpoint: Make, adapter: Make, tmp_path: Path
         delta = lora[prefix + "B.weight"][1].astype(np.float64) @ lora[prefix + "A.weight"][1] * (alpha / np.sqrt(8))
         weight = to_f32(stored[f"model.layers.{layer}.self_attn.v_proj.weight"][1])
         assert np.abs(found[f"blk.{layer}.attn_v.weight"] - (weight + delta)).max() < 2e-3
+
+
+def test_biases_of_q_and_k_are_interleaved_too(checkpoint: Make, tmp_path: Path) -> None:
+    tensors = llama_tensors()
+    for layer in range(4):
+        for name, rows in (("q", HIDDEN), ("k", HIDDEN // 2), ("v", HIDDEN // 2), ("o", HIDDEN)):
+            values = np.arange(rows, dtype=np.float32)
+            tensors[f"model.layers.{layer}.self_attn.{name}_proj.bias"] = ("F32", values)
+    out = tmp_path / "out.gguf"
+    convert(checkpoint(tensors=tensors, config={"attention_bias": True}), [], out, "f32")
+    found, half = tensors_of(out), HIDDEN // HEADS // 2
+    assert found["blk.2.attn_q.bias"][:4].tolist() == [0, half, 1, half + 1]
+    assert found["blk.2.attn_k.bias"][:4].tolist() == [0, half, 1, half + 1]
+    assert found["blk.2.attn_v.bias"].tolist() == list(range(HIDDEN // 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "words"),
+    [
+        ("model.layers.1.mlp.down_proj.weight", np.ones((256, 256), np.uint16), r"\[256, 256\] where .* \[256, 512\]"),
+        ("model.layers.1.self_attn.o_proj.weight", np.ones((256, 128), np.uint16), "o_proj"),
+        ("model.norm.weight", np.ones(128, np.uint16), r"\[128\] where .* \[256\]"),
+    ],
+)
+def test_shapes_are_those_of_the_configuration(
+    checkpoint: Make, tmp_path: Path, name: str, array: np.ndarray, words: str
+) -> None:
+    refused(checkpoint(tensors={**llama_tensors(), name: ("BF16", array)}), [], tmp_path, InputRefused, words)
+
+
+def test_an_untied_model_needs_its_head(checkpoint: Make, tmp_path: Path) -> None:
+    headless = without(llama_tensors(), "lm_head.weight")
+    refused(checkpoint("untied", tensors=headless), [], tmp_path, InputRefused, "lm_head.weight")
+    tied = checkpoint("tied", tensors=headless, config={"tie_word_embeddings": True})
+    convert(tied, [], tmp_path / "out.gguf")
+
+
+def test_nulls_are_settings_left_out(checkpoint: Make, adapter: Make, tmp_path: Path) -> None:
+    nulls = {"vocab_size": None, "rope_scaling": {"type": None}, "head_dim": None, "quantization_config": None}
+    base = checkpoint(config=nulls)
+    with pytest.raises(InputRefused, match="320, 256"):  # Llama's default vocabulary is another
+        convert(base, [], tmp_path / "out.gguf")
+    base = checkpoint("other", config=nulls | {"vocab_size": 320, "rope_parameters": {"rope_theta": None}})
+    convert(base, [adapter(config={"bias": None, "modules_to_save": None})], tmp_path / "out.gguf")
+
+
+def test_one_output_is_written_by_one_conversion(checkpoint: Make, tmp_path: Path) -> None:
+    base, out = checkpoint(), tmp_path / "out.gguf"
+    tried = []
+
+    def second(done: int, total: int) -> None:
+        if not tried:
+            tried.append(True)
+            with pytest.raises(InputRefused, match="another conversion"):
+                convert(base, [], out)
+
+    convert(base, [], out, progress=second)
+    assert tried
+    assert out.read_bytes()[:4] == b"GGUF"
+
+
+def test_an_adapter_given_twice_is_refused(checkpoint: Make, adapter: Make, tmp_path: Path) -> None:
+    lora = adapter()
+    refused(checkpoint(), [lora, tmp_path / "base" / ".." / "adapter"], tmp_path, InputRefused, "given twice")
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".gguf", "nowhere/out.gguf"])
+def test_names_that_cannot_be(checkpoint: Make, tmp_path: Path, name: str) -> None:
+    with pytest.raises(LocalfinError):
+        convert(checkpoint(), [], tmp_path / name)
+
+
+def test_a_name_that_is_no_utf8(checkpoint: Make, tmp_path: Path) -> None:
+    out = tmp_path / os.fsdecode(b"\xff.gguf")
+    convert(checkpoint(), [], out)
+    assert out.stat().st_size > 1000

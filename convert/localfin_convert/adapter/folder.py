@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from localfin_convert.checkpoint import read_json
+from localfin_convert.checkpoint import read_json, without_nulls
 from localfin_convert.numbers import FLOATS, read_rows, to_f32
 from localfin_convert.safetensors_file import StoredTensor, read_header
 from localfin_models.errors import InputRefused, NotFound
@@ -47,7 +47,7 @@ def open_folder(asked: Weighted) -> Folder:
     folder = asked.folder
     if not folder.is_dir():
         raise NotFound(_("no such adapter folder: {folder}").format(folder=folder))
-    config = read_json(folder / CONFIG)
+    config = without_nulls(read_json(folder / CONFIG))
     path = folder / WEIGHTS
     if not path.is_file():
         if (folder / "adapter_model.bin").is_file():

@@ -22,6 +22,7 @@ from localfin_models.language import _
 MAX_LAYERS = 512
 MAX_EXPERTS = 1024
 """llama.cpp's own limits (`src/llama-hparams.h`)."""
+_BLOCK = re.compile(r"^blk\.\d+\.")
 _EXPERT = re.compile(r"\.experts\.(\d{1,4})\.")
 _SKIPPED = (".attention.masked_bias", ".attention.bias", ".rotary_emb.inv_freq")
 
@@ -55,7 +56,10 @@ class Family:
     own_code: ClassVar[str] = ""
     """The module names of `auto_map` end in this where the family's releases carry the code of this very family."""
     embedding: ClassVar[str] = "model.embed_tokens.weight"
+    head: ClassVar[str] = "lm_head.weight"
     final_norm: ClassVar[str] = "model.norm.weight"
+    ups: ClassVar[int] = 1
+    """Matrices in ffn_up: two where the gate is stored in it."""
     block: ClassVar[str] = "model.layers.{}."
     block_tensors: ClassVar[tuple[str, ...]] = ()
     """Checkpoint names every layer must have, below `block`; `{}` stands for the number of each expert."""
@@ -79,6 +83,10 @@ class Family:
                 _("config.json: hidden_size {hidden}, {heads} heads and {kv_heads} kv heads do not divide").format(
                     hidden=self.hidden, heads=self.heads, kv_heads=self.kv_heads
                 )
+            )
+        if self.head_dim % 2:
+            raise InputRefused(
+                _("config.json: a head has {dim} values, an even number was expected").format(dim=self.head_dim)
             )
         self.rope = self.read_rope()
         self._names = gguf.get_tensor_name_map(self.arch, self.layers)
@@ -140,6 +148,25 @@ class Family:
                 numbers = range(self.experts) if "{}" in name else range(1)
                 yield from (self.block.format(layer) + name.format(number) for number in numbers)
         yield self.final_norm
+        if not self.config.get("tie_word_embeddings"):
+            yield self.head
+
+    def expected_shape(self, name: str) -> tuple[int, ...] | None:
+        """Of the tensor `name` of the GGUF file, as config.json has it; None where this table does not say."""
+        query, key = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        inner = self._natural("intermediate_size")
+        return {
+            "attn_q.weight": (query, self.hidden), "attn_q.bias": (query,),
+            "attn_k.weight": (key, self.hidden), "attn_k.bias": (key,),
+            "attn_v.weight": (key, self.hidden), "attn_v.bias": (key,),
+            "attn_qkv.weight": (query + 2 * key, self.hidden),
+            "attn_output.weight": (self.hidden, query),
+            "ffn_gate.weight": (inner, self.hidden),
+            "ffn_up.weight": (inner * self.ups, self.hidden),
+            "ffn_down.weight": (self.hidden, inner),
+            "attn_norm.weight": (self.hidden,), "ffn_norm.weight": (self.hidden,), "output_norm.weight": (self.hidden,),
+            "token_embd.weight": (self.vocab_size, self.hidden), "output.weight": (self.vocab_size, self.hidden),
+        }.get(_BLOCK.sub("", name))  # fmt: skip
 
     def extra_tensors(self) -> dict[str, NDArray[np.float32]]:
         """Tensors that are computed, not stored."""

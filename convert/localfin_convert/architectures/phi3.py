@@ -17,6 +17,7 @@ from localfin_models.language import _
 
 
 class Phi3(Family):
+    ups = 2
     arch = gguf.MODEL_ARCH.PHI3
     own_code = "phi3"
     block_tensors = (

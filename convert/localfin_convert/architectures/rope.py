@@ -75,6 +75,8 @@ class Rope:
         factor = self.number("factor", default_factor)
         low, high = self.number("low_freq_factor", 1.0), self.number("high_freq_factor", 4.0)
         original = self.number("original_max_position_embeddings", 8192)
+        if low >= high:
+            raise InputRefused(_("config.json: rope low_freq_factor must be smaller than high_freq_factor"))
         smooth = (one / wavelengths * np.float32(original) - np.float32(low)) / np.float32(high - low)
         blended = one / ((one - smooth) / np.float32(factor) + smooth)
         factors = np.where(wavelengths > np.float32(original / low), np.float32(factor), blended)
