@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from gguf import GGUFReader
 from tests.convert.tiny import HEADS, HIDDEN, KV_HEADS
+from tests.golden.cases import CASES
+from tests.golden.checkpoints import build, write_vocabulary
 
 from localfin_convert import convert
 from localfin_convert.adapter.through_peft import KINDS
@@ -81,9 +83,6 @@ def test_equals_pefts_merge_of_the_whole_model(kind: str, checkpoint: Make, tmp_
 
 def test_a_bias_is_scaled_with_its_layer(tmp_path: Path) -> None:
     """IA3 multiplies the outputs of k_proj, its bias too."""
-    from tests.golden.cases import CASES
-    from tests.golden.checkpoints import build
-
     case = next(case for case in CASES if case.name == "qwen2-bias-all")
     base, _ = build(case, tmp_path)
     train(base, "IA3", tmp_path / "ia3")
@@ -111,3 +110,40 @@ def test_refused(change: dict[str, Any], words: str, checkpoint: Make, tmp_path:
     with pytest.raises(InputRefused, match=words):
         convert(base, [folder], tmp_path / "out.gguf")
     assert not (tmp_path / "out.gguf.part").exists()
+
+
+SAVED: dict[str, dict[str, Any]] = {
+    "plain": {"target_modules": ["q_proj"]},
+    "saved": {"target_modules": ["q_proj"], "modules_to_save": ["lm_head", "embed_tokens"]},
+    "saved embedding": {"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"]},
+    "tokens": {"target_modules": ["q_proj"], "trainable_token_indices": [1000, 1001]},
+}
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("kind", SAVED)
+def test_resized_vocabularies_as_peft_saves_them(kind: str, tied: bool, tmp_path: Path) -> None:
+    """peft keeps copies under the wrappers' names then; each tensor finds its place all the same."""
+    case = next(case for case in CASES if case.name == ("llama2-resized-tied-tokens" if tied else "llama2-tokens"))
+    base, _ = build(case, tmp_path)
+    folder, rows = tmp_path / "trained", case.vocab_size + 2
+
+    def grown(seed: int) -> Any:
+        torch.manual_seed(seed)
+        model = load(base)
+        model.resize_token_embeddings(rows, mean_resizing=False)
+        return model
+
+    model = peft.get_peft_model(grown(1), peft.LoraConfig(task_type="CAUSAL_LM", r=2, lora_alpha=4, **SAVED[kind]))
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data += torch.randn_like(parameter) * 0.1
+    model.save_pretrained(folder)
+    write_vocabulary(case, folder, ("<|user|>", "<|bot|>"))
+    merged = peft.PeftModel.from_pretrained(grown(2), folder).merge_and_unload()
+    convert(base, [folder], tmp_path / "out.gguf", "f32")
+    written = {tensor.name: np.array(tensor.data) for tensor in GGUFReader(tmp_path / "out.gguf").tensors}
+    assert np.array_equal(written["token_embd.weight"], merged.model.embed_tokens.weight.detach().float().numpy())
+    assert ("output.weight" in written) == (not merged.config.tie_word_embeddings)
+    if not merged.config.tie_word_embeddings:
+        assert np.array_equal(written["output.weight"], merged.lm_head.weight.detach().float().numpy())

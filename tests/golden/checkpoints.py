@@ -54,7 +54,7 @@ def build(case: Case, folder: Path) -> tuple[Path, list[Path]]:
     _write_json(base / "config.json", _config(case))
     if case.vocabulary != "qwen2":  # a folder without one, too
         _write_json(base / "generation_config.json", {"do_sample": True, "temperature": 0.6, "top_p": 0.9})
-    _write_vocabulary(case, base)
+    write_vocabulary(case, base)
     _write_shards(base, {name: _weight(case, name, shape) for name, shape in shapes(case)}, case)
     adapters: list[Path] = []
     for number, adapter in enumerate(case.adapters, 1):
@@ -64,7 +64,7 @@ def build(case: Case, folder: Path) -> tuple[Path, list[Path]]:
         tensors = dict(sorted(adapter_tensors(case, adapter, f"{case.name}/{number}").items()))
         write_safetensors(path / "adapter_model.safetensors", tensors, adapter.dtype)
         if adapter.added_tokens:
-            _write_vocabulary(case, path, adapter.added_tokens)
+            write_vocabulary(case, path, adapter.added_tokens)
         adapters.append(path)
     return base, adapters
 
@@ -265,7 +265,7 @@ def _config(case: Case) -> dict[str, Any]:
     return config
 
 
-def _write_vocabulary(case: Case, folder: Path, adapters: tuple[str, ...] = ()) -> None:
+def write_vocabulary(case: Case, folder: Path, adapters: tuple[str, ...] = ()) -> None:
     """The case's tokenizer, and what an adapter's tokenizer adds to it."""
     config: dict[str, Any]
     size = case.vocab_size - case.padding - len(case.added_tokens)
