@@ -177,4 +177,4 @@ class AddedBias:
 
     def merge(self, rows: Rows, first: int, dtype: str) -> Rows:
         with np.errstate(over="ignore"):
-            return round_to(dtype, rows + self.values * np.float32(self.scale))
+            return round_to(dtype, np.add(rows, self.values * np.float32(self.scale), dtype=np.float32))

@@ -6,7 +6,7 @@ and peft (the `train` extra) are imported when such an adapter is given, and not
 
 import importlib.util
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -198,7 +198,7 @@ def _tensor(stored: StoredTensor) -> Any:
 
 
 @contextmanager
-def _peft_errors(adapter: Path) -> Iterator[None]:
+def _peft_errors(adapter: Path) -> Generator[None, None, None]:
     """peft's errors as one line, its warnings (about task types and the like) not at all."""
     try:
         with warnings.catch_warnings():
