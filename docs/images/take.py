@@ -1,4 +1,4 @@
-"""Takes the picture of the app for the README: the real app, the real engine and model, one question, one SVG.
+"""Takes the picture of the app for the README: the real app, the real engine and model, a few questions, one SVG.
 
     PYTHONPATH=localfin:convert:tui:models python docs/images/take.py [-m MODEL] [-q QUESTION] [-o app.svg]
 
@@ -28,7 +28,11 @@ from localfin_tui.app import LocalfinApp
 from localfin_tui.chat import ChatScreen
 
 PATIENCE_S = 60.0
-QUESTIONS = ["DSR이란 무엇인가요?", "1,000만원을 연 3% 월복리로 2년 맡기면 얼마가 되나요?"]
+CHATS = [
+    ["이상 거래 유형에는 뭐가 있어?"],
+    ["What is LTV?"],
+    ["DSR이란 무엇인가요?", "1,000만원을 연 3% 월복리로 2년 맡기면 얼마가 되나요?"],
+]
 FONTS = "'Fira Code', ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', 'D2Coding', 'NanumGothicCoding', monospace"
 _TEXT = re.compile(r'<text (?P<head>[^>]*?)x="(?P<x>[\d.]+)"(?P<mid>[^>]*?)textLength="(?P<w>[\d.]+)"(?P<tail>[^>]*)>'
                    r"(?P<text>[^<]*)</text>")  # fmt: skip
@@ -41,16 +45,17 @@ def main() -> None:
     arguments.add_argument("-o", "--out", type=Path, default=Path(__file__).with_name("app.svg"))
     arguments.add_argument("--lang", default="ko")
     arguments.add_argument("--theme", default="dark")
-    arguments.add_argument("--size", default="104x30", help="columns x rows")
+    arguments.add_argument("--size", default="104x28", help="columns x rows")
     given = arguments.parse_args()
     os.environ["LOCALFIN_LANG"] = given.lang
     seal_program()
+    chats = CHATS if given.question is None else [[question] for question in given.question]
     columns, rows = (int(n) for n in given.size.split("x"))
-    picture = asyncio.run(_take(find_model(given.model), given.question or QUESTIONS, (columns, rows), given.theme))
+    picture = asyncio.run(_take(find_model(given.model), chats, (columns, rows), given.theme))
     given.out.write_text(in_cells(picture), "utf-8")
 
 
-async def _take(model: Path, questions: list[str], size: tuple[int, int], theme: str) -> str:
+async def _take(model: Path, chats: list[list[str]], size: tuple[int, int], theme: str) -> str:
     engine = LlamaEngine()
     with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "localfin.db") as store:
         app = LocalfinApp(engine, store, model, sealed=network_refused(), theme=theme)
@@ -59,20 +64,21 @@ async def _take(model: Path, questions: list[str], size: tuple[int, int], theme:
             assert isinstance(chat, ChatScreen)
             chat.composer.cursor_blink = False
             await _until(chat, lambda: chat.phase == "ready")
-            for question in filter(None, questions):
+            for questions in chats:
                 await chat.action_new_chat()
-                chat.composer.text = question
-                chat.composer.action_send()
-                await _until(chat, lambda: _answered(chat))
+                for n, question in enumerate(filter(None, questions), 1):
+                    chat.composer.text = question
+                    chat.composer.action_send()
+                    await _until(chat, lambda n=n: _answered(chat, n))
             await pilot.pause(0.5)
             picture = app.export_screenshot()
     engine.close()
     return picture
 
 
-def _answered(chat: ChatScreen) -> bool:
-    last = chat.transcript.last_answer
-    return last is not None and last.stored.finish_reason is not None and chat.phase == "ready"
+def _answered(chat: ChatScreen, count: int) -> bool:
+    views = chat.transcript.views
+    return len(views) == 2 * count and views[-1].stored.finish_reason is not None and chat.phase == "ready"
 
 
 async def _until(chat: ChatScreen, holds: Callable[[], bool]) -> None:

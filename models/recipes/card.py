@@ -1,4 +1,4 @@
-"""The model's card, from the records the steps left: `python -m recipes.card WORK README.md`."""
+"""The model's card, from the records the steps left: `python -m recipes.card WORK README.md [NOTE]`."""
 
 import hashlib
 import json
@@ -26,8 +26,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def card(work: Path) -> str:
-    """The card's text."""
+def card(work: Path, note: str = "") -> str:
+    """The card's text; `note` says what was special about the machine."""
     pretrain, lora, evaluation = (record(work, name) for name in ("pretrain", "lora", "evaluation"))
     gguf = GGUF.read_bytes()
     terms = (Path(__file__).parent / "data" / "terms.tsv").read_text(encoding="utf-8").count("\n") - 1
@@ -43,6 +43,8 @@ def card(work: Path) -> str:
         first_step=pretrain["history"][0][0],
         first=pretrain["history"][0][2],
         last=pretrain["history"][-1][2],
+        rate=pretrain["tokens"] / pretrain["seconds"],
+        note=f" {note}" if note else "",
         long_steps=pretrain["phases"][-1]["steps"],
         lora_first_step=lora["history"][0][0],
         lora_first=lora["history"][0][1],
@@ -53,4 +55,4 @@ def card(work: Path) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_text(card(Path(sys.argv[1])), encoding="utf-8")
+    Path(sys.argv[2]).write_text(card(Path(sys.argv[1]), *sys.argv[3:4]), encoding="utf-8")

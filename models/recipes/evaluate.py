@@ -23,7 +23,7 @@ from recipes.example import Example
 from recipes.tokenizer import BOS, EOS, load
 
 SEED = 13
-QUESTIONS = 400
+QUESTIONS = 350
 MOST_TOKENS = 160
 BATCH = 16
 # As many training prompts as LoRA can have drawn: what a held-out question must differ from.

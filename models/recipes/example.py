@@ -17,6 +17,11 @@ class Example:
     input: str  # empty where there is none
     output: str
     label: str  # what must be named: the fraud type, the formula, the term, the topic
+    worked: str = ""  # the answer in pre-training documents where it is another one: with its result worked out
+
+    def told(self) -> str:
+        """The answer as pre-training documents give it."""
+        return self.worked or self.output
 
     def prompt(self) -> str:
         """The seed's format up to where the answer starts."""

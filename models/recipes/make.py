@@ -46,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the starter model from nothing.")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "starter", help="where intermediate files go")
     parser.add_argument("--from", dest="first", choices=STEPS, default=STEPS[0], help="repeat from this step on")
+    parser.add_argument("--note", default="", help="for the card: what was special about the machine")
     options = parser.parse_args()
     work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
@@ -56,7 +57,7 @@ def main() -> None:
         elif step == "convert":
             convert()
         elif step == "card":
-            run("recipes.card", str(work), str(STARTER / "README.md"))
+            run("recipes.card", str(work), str(STARTER / "README.md"), options.note)
         else:
             run(f"recipes.{step}", str(work))
         print(f"{step}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)

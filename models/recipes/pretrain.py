@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
-from recipes.data.corpus import documents, examples
+from recipes.data.corpus import MAKERS, documents, examples
 from recipes.tokenizer import BOS, EOS, VOCABULARY, load
 
 SEED = 7
@@ -130,7 +130,10 @@ def fit(model: LlamaForCausalLM, batches: Iterator[torch.Tensor], steps: int) ->
 def held_out_loss(model: LlamaForCausalLM, work: Path) -> float:
     """Mean loss on held-out questions and answers in a layout of the pre-training documents."""
     model.eval()
-    texts = (f"Question: {e.instruction}\n{e.input}\nAnswer: {e.output}" for e in examples(2000, SEED, held=True))
+    texts = (
+        f"Question: {e.instruction}\n{e.input}\nAnswer: {e.told()}"
+        for e in examples(2000, SEED, held=True, makers=MAKERS)
+    )
     losses: list[float] = [
         model(input_ids=batch.to(model.device), labels=batch.to(model.device)).loss.item()
         for batch in packed(texts, work, (Phase(16, 8, 256),))

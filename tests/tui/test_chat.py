@@ -237,8 +237,7 @@ async def test_an_example_is_taken_over_for_editing(desk, until) -> None:
     d = desk()
     async with d.run(size=(120, 36)) as pilot:
         await until(pilot, lambda: d.chat.phase == "ready")
-        d.chat.query_one("#examples").focus()
-        await pilot.press("down", "enter")
+        await pilot.press("tab", "down", "enter")
         await until(pilot, lambda: d.chat.composer.text)
         assert d.chat.composer.text in d.words
         assert d.chat.composer.has_focus

@@ -15,6 +15,7 @@ class Composer(TextArea):
         # Priority, because TextArea itself takes Enter for a new line.
         Binding("enter", "send", "Send", id="chat.send", key_display="Enter", priority=True),
         Binding("shift+enter,ctrl+j", "newline", "New line", id="chat.newline", show=False),
+        Binding("tab", "leave", "Next", id="chat.next", show=False),
     ]
 
     class Sent(Message):
@@ -34,6 +35,13 @@ class Composer(TextArea):
     def action_newline(self) -> None:
         self.insert("\n")
         self.scroll_cursor_visible()
+
+    def action_leave(self) -> None:
+        """To the examples of an empty chat; else to what comes next."""
+        for examples in self.screen.query("#examples"):
+            examples.focus()
+            return
+        self.screen.focus_next()
 
     async def _on_paste(self, event: events.Paste) -> None:
         """What is pasted may carry terminal control: insert it cleaned."""

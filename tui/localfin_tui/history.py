@@ -115,7 +115,8 @@ class HistoryPanel(Vertical):
         except LocalfinError as error:
             self.notify(str(error), severity="warning", markup=False)
             return
-        option = self.query_one(ChatList).highlighted_option
+        chats = self.query_one(ChatList)
+        option = chats.highlighted_option if chats.has_focus else None
         chosen = option.id if option else None
         if self._shown and page:
             chosen = str(page[0].id)

@@ -14,7 +14,7 @@ def examples() -> list[str]:
     return [
         _("What is DSR?"),
         _("How much is 10,000,000 won after 2 years at 3% compounded monthly?"),
-        _("Is this transaction suspicious? amount: 5,000,000 won, time: 3 a.m., location: abroad, payee: first time"),
+        _("What types of suspicious transactions are there?"),
     ]
 
 

@@ -1,8 +1,8 @@
 """Questions that ask for a figure. The answer states the formula with the question's own numbers put in.
 
-A model of this size cannot do long arithmetic, so it is not taught to pretend: only results that are a rewriting of
-digits are stated (months from years, 억/만 units, one year's interest on a power of ten), and these are computed here
-exactly. Everything else ends with the advice to use a calculator.
+A model of this size cannot do long arithmetic, so it is not taught to pretend: the only result it states is months from
+years, and it advises to use a calculator. Pre-training documents also work out 억/만 units and one year's interest on a
+power of ten, computed here exactly; trials showed the trained model gets these wrong, so instructions leave them out.
 """
 
 import random
@@ -26,6 +26,8 @@ class Formula:
     ko_answer: str
     en_answer: str
     closes: bool  # whether the advice to use a calculator follows
+    ko_taught: str = ""  # what instructions say in place of an answer that ends in a result
+    en_taught: str = ""
 
 
 def formulas() -> tuple[Formula, ...]:
@@ -102,7 +104,11 @@ def calculation(language: str, held: bool, rng: random.Random) -> Example:
         values = draw_values(formula, language, rng)
         if is_held(formula.name, values["n"], values["q"], values["r"], values["y"]) == held:
             break
-    questions, answer = (formula.ko, formula.ko_answer) if language == "ko" else (formula.en, formula.en_answer)
+    if language == "ko":
+        questions, answer, taught = formula.ko, formula.ko_answer, formula.ko_taught
+    else:
+        questions, answer, taught = formula.en, formula.en_answer, formula.en_taught
     question = one_year(fill(rng.choice(divide(questions, held)), values))
-    output = one_year(fill(answer, values)) + (CLOSE[language] if formula.closes else "")
-    return Example("calculation", language, loosen(question, language, rng), "", output, formula.name)
+    worked = one_year(fill(answer, values)) + (CLOSE[language] if formula.closes else "")
+    output = one_year(fill(taught, values)) + CLOSE[language] if taught else worked
+    return Example("calculation", language, loosen(question, language, rng), "", output, formula.name, worked)

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 
 from recipes.data.calculation import calculation
 from recipes.data.fraud import TYPES, fraud
-from recipes.data.knowledge import TERMS, definition, everyday, named_term, refusal
+from recipes.data.knowledge import TERMS, chat, definition, everyday, named_term, refusal
 from recipes.data.reading import reading
 from recipes.example import LANGUAGES, Example
 
 Maker = Callable[[str, bool, random.Random], Example]
-MAKERS: tuple[tuple[Maker, float], ...] = (
+Makers = tuple[tuple[Maker, float], ...]
+MAKERS: Makers = (
     (definition, 0.28),
     (named_term, 0.04),
     (everyday, 0.13),
@@ -23,6 +24,8 @@ MAKERS: tuple[tuple[Maker, float], ...] = (
     (fraud, 0.20),
     (reading, 0.08),
 )
+# Instructions add ways of asking that only the adapter learns.
+INSTRUCTED = (*MAKERS, (chat, 0.08))
 KOREAN_SHARE = 0.55
 LAYOUTS = {
     "ko": (
@@ -66,16 +69,16 @@ FORMAT_WORDS = (
 )
 
 
-def example(held: bool, rng: random.Random) -> Example:
-    maker = rng.choices([m for m, _ in MAKERS], [w for _, w in MAKERS])[0]
+def example(held: bool, rng: random.Random, makers: Makers = MAKERS) -> Example:
+    maker = rng.choices([m for m, _ in makers], [w for _, w in makers])[0]
     return maker("ko" if rng.random() < KOREAN_SHARE else "en", held, rng)
 
 
-def examples(count: int, seed: int, held: bool = False) -> Iterator[Example]:
+def examples(count: int, seed: int, held: bool = False, makers: Makers = INSTRUCTED) -> Iterator[Example]:
     """`count` examples of one side of the split, the same for the same seed."""
     rng = random.Random(f"{seed}-{held}")
     for _ in range(count):
-        yield example(held, rng)
+        yield example(held, rng, makers)
 
 
 def held_out(count: int, seed: int, trained: set[str]) -> list[Example]:
@@ -83,7 +86,7 @@ def held_out(count: int, seed: int, trained: set[str]) -> list[Example]:
     found: dict[str, Example] = {}
     rng = random.Random(f"{seed}-held-out")
     while len(found) < count:
-        candidate = example(True, rng)
+        candidate = example(True, rng, INSTRUCTED)
         if candidate.prompt() not in trained:
             found.setdefault(candidate.prompt(), candidate)
     return list(found.values())
@@ -106,7 +109,7 @@ def plain(item: Example, rng: random.Random) -> str:
     """One example in a layout of its language, question and input in one."""
     joint = rng.choice(("\n", " "))
     question = f"{item.instruction}{joint}{item.input}" if item.input else item.instruction
-    return rng.choice(LAYOUTS[item.language]).format(q=question, a=item.output)
+    return rng.choice(LAYOUTS[item.language]).format(q=question, a=item.told())
 
 
 def documents(seed: int) -> Iterator[str]:

@@ -181,6 +181,7 @@ def terms(language: str) -> list[Term]:
 
 TERMS = {language: terms(language) for language in LANGUAGES}
 FAQ = table("faq.tsv")
+CHAT = table("chat.tsv")
 # The 2,350 syllables of KS X 1001: every one gets a place in the vocabulary and is seen in training.
 HANGUL = tuple(c for code in range(0xAC00, 0xD7A4) if len((c := chr(code)).encode("euc_kr")) == 2)
 SYLLABLES = {
@@ -214,6 +215,26 @@ def everyday(language: str, held: bool, rng: random.Random) -> Example:
     row = rng.choice(FAQ)
     question = rng.choice(divide(row[f"{language}_questions"].split("/"), held))
     return Example("question", language, loosen(question, language, rng), "", row[f"{language}_answer"], row["topic"])
+
+
+def chat(language: str, held: bool, rng: random.Random) -> Example:
+    """Further ways to ask for what the other questions answer: a topic of `faq.tsv`, a term, or a refusal."""
+    row = rng.choice(CHAT)
+    question = rng.choice(divide(row[f"{language}_questions"].split("/"), held))
+    return Example(
+        "question", language, loosen(question, language, rng), "", topic_answer(row["topic"], language), row["topic"]
+    )
+
+
+def topic_answer(topic: str, language: str) -> str:
+    if topic == "refusal":
+        return OFF_TOPIC[language][2]
+    for row in FAQ:
+        if row["topic"] == topic:
+            return row[f"{language}_answer"]
+    index = next(i for i, term in enumerate(TERMS["ko"]) if term.names[0] == topic)
+    term = TERMS[language][index]
+    return term.answer(term.names[0], language)
 
 
 def made_up(language: str, held: bool, rng: random.Random) -> str:
