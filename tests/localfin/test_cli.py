@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shlex
 import signal
 import statistics
 import subprocess
@@ -84,9 +85,9 @@ def test_errors_are_one_line_and_a_code(run, arguments, code, words):
     assert (ran.returncode, ran.stdout) == (code, "")
     assert words in ran.stderr
     assert "Traceback" not in ran.stderr
-    if code != 2:
-        assert ran.stderr.startswith("localfin: ")
-        assert ran.stderr.count("\n") == 1
+    assert ran.stderr.startswith("localfin: ")
+    assert ran.stderr.count("\n") == 1
+    assert ("--help" in ran.stderr) == (code == 2)
 
 
 def test_too_little_memory_is_six_and_a_killed_child_is_one(run, make_gguf):
@@ -99,13 +100,49 @@ def test_too_little_memory_is_six_and_a_killed_child_is_one(run, make_gguf):
     assert ran.stderr.count("\n") == 1
 
 
-def test_what_was_not_expected_is_one_line_unless_asked_for_more(run, environment, localfin_home):
+def test_a_home_that_cannot_be_used_is_said_with_its_variable(run, environment, localfin_home):
     localfin_home.write_text("a file where the folder should be")
     ran = run("models", "list")
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.count("\n") == 1
+    assert "LOCALFIN_HOME" in ran.stderr
+    assert "FileExistsError" not in ran.stderr
     environment["LOCALFIN_DEBUG"] = "1"
     assert "Traceback" in run("models", "list").stderr
+
+
+def test_an_answer_needs_no_home(run, speaker, localfin_home):
+    localfin_home.write_text("a file where the folder should be")
+    ran = run("ask", "hi", "-m", speaker, "--threads", 1)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "가나 hello\n", "")
+
+
+def test_a_folder_where_a_file_of_the_home_should_be(run, localfin_home):
+    (localfin_home / "models.json").mkdir(parents=True)
+    ran = run("models", "list")
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("localfin: ")
+    assert "models.json cannot be read" in ran.stderr
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        ("--version >&-", 0, ""),
+        ("--version <&- >&- 2>&-", 0, ""),
+        ("ask <&-", 2, "ask what"),
+        ("app <&- >&-", 2, "needs a terminal"),
+        ("models show nameless 2>&-", 4, ""),
+        ("ask hi -m /no/such/model.gguf <&- >&-", 4, "no model"),
+    ],
+)
+def test_closed_standard_streams_are_empty_ones(environment, line, code, words):
+    shell = f"{shlex.quote(sys.executable)} -m localfin {line}"
+    ran = subprocess.run(shell, shell=True, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert ran.returncode == code
+    assert words in ran.stderr
+    assert ran.stderr.count("\n") == (1 if words else 0)
 
 
 def test_a_reader_that_leaves_is_no_error_message(endless, environment):

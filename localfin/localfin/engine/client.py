@@ -20,11 +20,12 @@ from localfin.engine.events import (
     Text,
     Usage,
 )
-from localfin.engine.memory import available_cores, estimate
+from localfin.engine.memory import estimate
 from localfin.seal import WorkerLimits
 from localfin.text import clean_text
 from localfin.worker import SealedWorker, WorkerDied
 from localfin_models.catalog import file_sha256
+from localfin_models.cores import available_cores
 from localfin_models.errors import InputRefused
 from localfin_models.gguf_header import GgufHeader, check_gguf
 from localfin_models.language import _
