@@ -109,6 +109,8 @@ def test_a_home_that_cannot_be_used_is_said_with_its_variable(run, environment, 
     assert "FileExistsError" not in ran.stderr
     environment["LOCALFIN_DEBUG"] = "1"
     assert "Traceback" in run("models", "list").stderr
+    findings = {f["name"]: f for f in json.loads(run("doctor", "--json").stdout)["findings"]}
+    assert not findings["home"]["ok"]
 
 
 def test_an_answer_needs_no_home(run, speaker, localfin_home):
@@ -153,6 +155,71 @@ def test_a_reader_that_leaves_is_no_error_message(endless, environment):
         asked.stdout.close()
         assert asked.stderr.read() == b""
         assert asked.wait(20) != 0
+
+
+@posix_only
+def test_a_missing_model_is_said_before_the_pipe_is_read(environment):
+    reader, writer = os.pipe()
+    begun = time.monotonic()
+    ran = subprocess.run(
+        [*ASK, "hi", "-m", "/no/such/model.gguf"], stdin=reader, capture_output=True, env=environment, check=False,
+        timeout=20,
+    )  # fmt: skip
+    assert (ran.returncode, time.monotonic() - begun < 10) == (4, True)
+    os.close(writer)
+    os.close(reader)
+
+
+@posix_only
+def test_a_slow_pipe_is_waited_for_and_a_silent_one_is_refused(speaker, environment):
+    slow = f"sleep 1; printf defg) | {shlex.join([*ASK, 'abc', '-m', str(speaker), '--json'])}"
+    ran = subprocess.run(f"({slow}", shell=True, capture_output=True, text=True, env=environment, check=True)
+    at_once = subprocess.run(
+        [*ASK, "abc", "-m", speaker, "--json"],
+        input="defg",
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
+    assert json.loads(ran.stdout)["usage"]["prompt_tokens"] == json.loads(at_once.stdout)["usage"]["prompt_tokens"]
+    code = (
+        "import sys\nfrom localfin.commands import ask\nask._PIPE_PATIENCE_S = 0.5\nfrom localfin.cli import main\n"
+        f"sys.argv = ['localfin', 'ask', 'hi', '-m', {str(speaker)!r}]\nmain()"
+    )
+    reader, writer = os.pipe()
+    silent = subprocess.run(
+        [sys.executable, "-c", code], stdin=reader, capture_output=True, text=True, env=environment, check=False,
+        timeout=20,
+    )  # fmt: skip
+    os.close(writer)
+    os.close(reader)
+    assert (silent.returncode, silent.stdout) == (2, "")
+    assert "</dev/null" in silent.stderr
+
+
+@posix_only
+def test_an_engine_that_dies_is_told_on_a_line_of_its_own(endless, environment):
+    code = (
+        "import os, signal, sys\nfrom localfin.engine.client import LlamaEngine\n"
+        "from localfin.engine.events import Text\nfrom localfin.cli import main\n"
+        "whole = LlamaEngine.generate\n"
+        "def dying(engine, *arguments):\n"
+        "    for event in whole(engine, *arguments):\n"
+        "        yield event\n"
+        "        if isinstance(event, Text):\n            os.kill(engine.pid, signal.SIGKILL)\n"
+        "LlamaEngine.generate = dying\n"
+        f"sys.argv = ['localfin', 'ask', 'hi', '--threads', '1', '-m', {str(endless)!r}]\nmain()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, env=environment, check=False, timeout=20,
+    )  # fmt: skip
+    answer, error = ran.stdout.splitlines()
+    assert ran.returncode == 1
+    assert answer.startswith("a")
+    assert set(answer) <= {"a", "b"}
+    assert "SIGKILL" in error
 
 
 def piped(command: list[str | Path], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
