@@ -102,7 +102,8 @@ def _open_missing_streams() -> None:
     """Whoever starts us may have closed a standard stream (`>&-`), which Python shows as None: it is empty instead."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - open until the process ends
+            setattr(sys, name, stream)
 
 
 def _with_hint(error: click.ClickException) -> str:
