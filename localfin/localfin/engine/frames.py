@@ -22,12 +22,12 @@ def event_of(frame: Mapping[str, Any], load_s: float) -> Event | None:
             cleaned = clean_text(text)
             return Text(cleaned) if cleaned else None
         case {"done": {"reason": str(reason)}} if reason in _REASONS:
-            done: Mapping[str, Any] = frame["done"]
+            numbers: Mapping[str, Any] = frame["done"]
             usage = Usage(
-                prompt_tokens=count(done, "prompt_tokens"),
-                completion_tokens=count(done, "completion_tokens"),
-                prefill_s=_number(done.get("prefill_s")),
-                decode_tokens_per_s=_number(done.get("decode_tokens_per_s")),
+                prompt_tokens=count(numbers, "prompt_tokens"),
+                completion_tokens=count(numbers, "completion_tokens"),
+                prefill_s=_number(numbers.get("prefill_s")),
+                decode_tokens_per_s=_number(numbers.get("decode_tokens_per_s")),
                 load_s=load_s,
             )
             return Finished(_REASONS[reason], usage)
