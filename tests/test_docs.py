@@ -12,7 +12,7 @@ from localfin.cli import COMMANDS
 
 TOP = Path(__file__).parents[1]
 GUIDES = ("docs/en/guide.md", "docs/ko/guide.md")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/app.md", *GUIDES)
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/app.md", "docs/ko/app.md", *GUIDES)
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]+)\)")
 

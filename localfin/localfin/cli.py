@@ -8,6 +8,7 @@ import importlib
 import io
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -62,6 +63,7 @@ def cli(ctx: click.Context, version: bool) -> None:
 
 def main() -> NoReturn:
     """The program. Exit codes as in `localfin_models.errors`; one line on stderr says what went wrong."""
+    _open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another encoding (EUC-KR) shows a question mark, not a traceback.
         if isinstance(stream, io.TextIOWrapper):
@@ -75,8 +77,8 @@ def main() -> NoReturn:
         left = cli(standalone_mode=False)
         code = left if isinstance(left, int) else 0
     except click.ClickException as error:
-        error.show()
         code = error.exit_code
+        _tell(_with_hint(error), error)
     except LocalfinError as error:
         code = error.exit_code
         _tell(str(error), error)
@@ -90,9 +92,27 @@ def main() -> NoReturn:
         _tell(f"{type(error).__name__}: {error}", error)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:  # the reader left, or the disk is full
+        code = code or 1
         _silence_stdout()
     sys.exit(code)
+
+
+def _open_missing_streams() -> None:
+    """Whoever starts us may have closed a standard stream (`>&-`), which Python shows as None: it is empty instead."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - open until the process ends
+            setattr(sys, name, stream)
+
+
+def _with_hint(error: click.ClickException) -> str:
+    """What click found wrong, and where the right usage stands."""
+    message = error.format_message()
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = _("see {command} --help").format(command=error.ctx.command_path)
+        return f"{message.rstrip('.')} ({hint})"
+    return message
 
 
 def _imported(where: str) -> click.Command:
@@ -126,5 +146,5 @@ def _tell(message: str, error: BaseException) -> None:
 
 
 def _silence_stdout() -> None:
-    """The reader left: what is still buffered must not raise again while the interpreter ends."""
+    """What is still buffered must not raise again while the interpreter ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -54,7 +54,8 @@ class Attempt:
     what: str
     answer: str
     """The kernel's: the name of its error, or `allowed`."""
-    refused: bool
+    refused: bool | None
+    """None where the answer proves nothing: it is shown, and not counted."""
 
 
 def try_everything() -> list[Attempt]:
@@ -148,8 +149,8 @@ def _attempt(where: str, how: str, what: str, act: Act) -> Attempt:
     try:
         act()
     except socket.gaierror as error:
-        # A resolver tells neither errno nor reason; that its sockets were refused stands in the rows above.
-        return Attempt(where, how, what, str(error.strerror), refused=True)
+        # A resolver tells neither errno nor reason: a machine without a network gives the same answer.
+        return Attempt(where, how, what, str(error.strerror), refused=None)
     except OSError as error:
         name = errno.errorcode.get(error.errno or 0, str(error.errno))
         return Attempt(where, how, what, name, error.errno in REFUSALS)

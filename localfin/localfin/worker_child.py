@@ -13,6 +13,7 @@ from typing import IO, Any, Protocol
 
 from localfin.seal import WorkerLimits, seal_worker
 from localfin_models.errors import LocalfinError
+from localfin_models.language import _
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -83,7 +84,7 @@ def _serve(service: Service, request: dict[str, Any], answers: IO[bytes]) -> Non
     except LocalfinError as error:
         _send(answers, {"id": number, "error": type(error).__name__, "message": str(error)})
     except MemoryError:
-        _send(answers, {"id": number, "error": "NotEnough", "message": "out of memory"})
+        _send(answers, {"id": number, "error": "NotEnough", "message": _("out of memory")})
 
 
 class _Inbox:

@@ -1,5 +1,6 @@
 """The models on this machine: the starter, those in the home's `models` folder, and any path. Reads no tensor."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -7,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from localfin_models.errors import InputRefused, NotFound
+from localfin_models.errors import InputRefused, LocalfinError, NotFound
 from localfin_models.home import home
 from localfin_models.language import _
 
 STARTER = Path(__file__).with_name("starter.gguf")
 STARTER_NAME = "starter"
+_CHOICE = "models.json"
 
 Origin = Literal["starter", "home", "path"]
 
@@ -73,7 +75,11 @@ def use_model(named: str | Path | None) -> Path:
         choice.unlink(missing_ok=True)
         return default_model()
     path = find_model(named).absolute()
-    _write_whole(choice, json.dumps({"default": str(path)}, ensure_ascii=False, indent=1) + "\n")
+    try:
+        _write_whole(choice, json.dumps({"default": str(path)}, ensure_ascii=False, indent=1) + "\n")
+    except OSError as error:
+        reason = _("{path} cannot be written: {error}; name another folder in LOCALFIN_HOME")
+        raise LocalfinError(reason.format(path=choice, error=error.strerror)) from None
     return path
 
 
@@ -94,27 +100,37 @@ def list_models() -> list[Entry]:
 
 
 def file_sha256(path: Path) -> str:
-    """The file's SHA-256 in hex. Computed once for a path, size and time of change: 0.6 GB a second otherwise."""
+    """The file's SHA-256 in hex. Computed once for a path, size and time of change: 0.6 GB a second otherwise.
+
+    A home that cannot be used is no error here: then it is computed every time.
+    """
     path = path.resolve()
     state = path.stat()
     key, stamp = str(path), [state.st_size, state.st_mtime_ns, state.st_ino]
-    cache = home() / "cache" / "sha256.json"
-    known = _read_json(cache)
+    cache = _hash_cache()
+    known = _read_json(cache) if cache else {}
     entry = known.get(key)
     if isinstance(entry, dict) and entry.get("stamp") == stamp and isinstance(entry.get("sha256"), str):
         return str(entry["sha256"])
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     known[key] = {"stamp": stamp, "sha256": digest}
-    try:
-        _write_whole(cache, json.dumps(known, ensure_ascii=False, indent=1) + "\n")
-    except OSError:
-        return digest  # a home that cannot be written costs time only
+    if cache:
+        # A home that cannot be written costs time only.
+        with contextlib.suppress(OSError):
+            _write_whole(cache, json.dumps(known, ensure_ascii=False, indent=1) + "\n")
     return digest
 
 
+def _hash_cache() -> Path | None:
+    try:
+        return home() / "cache" / "sha256.json"
+    except LocalfinError:
+        return None
+
+
 def _choice_file() -> Path:
-    return home() / "models.json"
+    return home() / _CHOICE
 
 
 def _read_choice() -> Path | None:
@@ -125,12 +141,14 @@ def _read_choice() -> Path | None:
 def _read_json(path: Path) -> dict[str, object]:
     try:
         value = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    except ValueError:
-        if path == _choice_file():
-            raise InputRefused(_("{path} is damaged; remove it and choose a model again").format(path=path)) from None
-        return {}
+    except (OSError, ValueError) as error:
+        if path.name != _CHOICE:
+            return {}
+        if isinstance(error, OSError):
+            raise LocalfinError(_("{path} cannot be read: {error}").format(path=path, error=error.strerror)) from None
+        raise InputRefused(_("{path} is damaged; remove it and choose a model again").format(path=path)) from None
     return value if isinstance(value, dict) else {}
 
 

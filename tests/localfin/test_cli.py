@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shlex
 import signal
 import statistics
 import subprocess
@@ -84,9 +85,9 @@ def test_errors_are_one_line_and_a_code(run, arguments, code, words):
     assert (ran.returncode, ran.stdout) == (code, "")
     assert words in ran.stderr
     assert "Traceback" not in ran.stderr
-    if code != 2:
-        assert ran.stderr.startswith("localfin: ")
-        assert ran.stderr.count("\n") == 1
+    assert ran.stderr.startswith("localfin: ")
+    assert ran.stderr.count("\n") == 1
+    assert ("--help" in ran.stderr) == (code == 2)
 
 
 def test_too_little_memory_is_six_and_a_killed_child_is_one(run, make_gguf):
@@ -99,13 +100,51 @@ def test_too_little_memory_is_six_and_a_killed_child_is_one(run, make_gguf):
     assert ran.stderr.count("\n") == 1
 
 
-def test_what_was_not_expected_is_one_line_unless_asked_for_more(run, environment, localfin_home):
+def test_a_home_that_cannot_be_used_is_said_with_its_variable(run, environment, localfin_home):
     localfin_home.write_text("a file where the folder should be")
     ran = run("models", "list")
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.count("\n") == 1
+    assert "LOCALFIN_HOME" in ran.stderr
+    assert "FileExistsError" not in ran.stderr
     environment["LOCALFIN_DEBUG"] = "1"
     assert "Traceback" in run("models", "list").stderr
+    findings = {f["name"]: f for f in json.loads(run("doctor", "--json").stdout)["findings"]}
+    assert not findings["home"]["ok"]
+
+
+def test_an_answer_needs_no_home(run, speaker, localfin_home):
+    localfin_home.write_text("a file where the folder should be")
+    ran = run("ask", "hi", "-m", speaker, "--threads", 1)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "가나 hello\n", "")
+
+
+def test_a_folder_where_a_file_of_the_home_should_be(run, localfin_home):
+    (localfin_home / "models.json").mkdir(parents=True)
+    ran = run("models", "list")
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("localfin: ")
+    assert "models.json cannot be read" in ran.stderr
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        ("--version >&-", 0, ""),
+        ("--version <&- >&- 2>&-", 0, ""),
+        ("ask <&-", 2, "ask what"),
+        ("app <&- >&-", 2, "needs a terminal"),
+        ("models show nameless 2>&-", 4, ""),
+        ("ask hi -m /no/such/model.gguf <&- >&-", 4, "no model"),
+    ],
+)
+def test_closed_standard_streams_are_empty_ones(environment, line, code, words):
+    shell = f"{shlex.quote(sys.executable)} -m localfin {line}"
+    ran = subprocess.run(shell, shell=True, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert ran.returncode == code
+    assert words in ran.stderr
+    assert ran.stderr.count("\n") == (1 if words else 0)
 
 
 def test_a_reader_that_leaves_is_no_error_message(endless, environment):
@@ -116,6 +155,71 @@ def test_a_reader_that_leaves_is_no_error_message(endless, environment):
         asked.stdout.close()
         assert asked.stderr.read() == b""
         assert asked.wait(20) != 0
+
+
+@posix_only
+def test_a_missing_model_is_said_before_the_pipe_is_read(environment):
+    reader, writer = os.pipe()
+    begun = time.monotonic()
+    ran = subprocess.run(
+        [*ASK, "hi", "-m", "/no/such/model.gguf"], stdin=reader, capture_output=True, env=environment, check=False,
+        timeout=20,
+    )  # fmt: skip
+    assert (ran.returncode, time.monotonic() - begun < 10) == (4, True)
+    os.close(writer)
+    os.close(reader)
+
+
+@posix_only
+def test_a_slow_pipe_is_waited_for_and_a_silent_one_is_refused(speaker, environment):
+    slow = f"sleep 1; printf defg) | {shlex.join([*ASK, 'abc', '-m', str(speaker), '--json'])}"
+    ran = subprocess.run(f"({slow}", shell=True, capture_output=True, text=True, env=environment, check=True)
+    at_once = subprocess.run(
+        [*ASK, "abc", "-m", speaker, "--json"],
+        input="defg",
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
+    assert json.loads(ran.stdout)["usage"]["prompt_tokens"] == json.loads(at_once.stdout)["usage"]["prompt_tokens"]
+    code = (
+        "import sys\nfrom localfin.commands import ask\nask._PIPE_PATIENCE_S = 0.5\nfrom localfin.cli import main\n"
+        f"sys.argv = ['localfin', 'ask', 'hi', '-m', {str(speaker)!r}]\nmain()"
+    )
+    reader, writer = os.pipe()
+    silent = subprocess.run(
+        [sys.executable, "-c", code], stdin=reader, capture_output=True, text=True, env=environment, check=False,
+        timeout=20,
+    )  # fmt: skip
+    os.close(writer)
+    os.close(reader)
+    assert (silent.returncode, silent.stdout) == (2, "")
+    assert "</dev/null" in silent.stderr
+
+
+@posix_only
+def test_an_engine_that_dies_is_told_on_a_line_of_its_own(endless, environment):
+    code = (
+        "import os, signal, sys\nfrom localfin.engine.client import LlamaEngine\n"
+        "from localfin.engine.events import Text\nfrom localfin.cli import main\n"
+        "whole = LlamaEngine.generate\n"
+        "def dying(engine, *arguments):\n"
+        "    for event in whole(engine, *arguments):\n"
+        "        yield event\n"
+        "        if isinstance(event, Text):\n            os.kill(engine.pid, signal.SIGKILL)\n"
+        "LlamaEngine.generate = dying\n"
+        f"sys.argv = ['localfin', 'ask', 'hi', '--threads', '1', '-m', {str(endless)!r}]\nmain()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, env=environment, check=False, timeout=20,
+    )  # fmt: skip
+    answer, error = ran.stdout.splitlines()
+    assert ran.returncode == 1
+    assert answer.startswith("a")
+    assert set(answer) <= {"a", "b"}
+    assert "SIGKILL" in error
 
 
 def piped(command: list[str | Path], environment: dict[str, str]) -> "subprocess.Popen[bytes]":

@@ -1,5 +1,6 @@
 """The real engine in its real child: answers, cancellation, deaths, hostile files. Models are made by conftest."""
 
+import json
 import os
 import signal
 import threading
@@ -14,6 +15,7 @@ from localfin.engine import client
 from localfin.engine.client import LlamaEngine
 from localfin.engine.errors import ContextFull, EngineDied
 from localfin.engine.events import Event, Finished, LoadOptions, Message, Prefill, Sampling, Text
+from localfin.worker import SealedWorker
 from localfin_models.errors import InputRefused, LocalfinError, NotEnough, NotFound
 
 
@@ -81,6 +83,44 @@ def test_a_prompt_that_does_not_fit_is_refused_and_the_next_one_works(engine, sp
     with pytest.raises(ContextFull, match="tokens, the context holds 512"):
         list(engine.generate(user("word " * 400)))
     assert text_of(list(engine.generate(user("hi")))) == "가나 hello"
+
+
+def test_a_huge_question_is_refused_as_such_before_it_is_tokenized(engine, speaker, monkeypatch):
+    monkeypatch.setattr(client, "_RENDER_S", 2.0)
+    engine.load(speaker)
+    begun = time.monotonic()
+    with pytest.raises(ContextFull, match="512 tokens"):
+        list(engine.generate(user("가나다라" * (1 << 20))))
+    assert time.monotonic() - begun < 20
+    assert text_of(list(engine.generate(user("hi")))) == "가나 hello"
+
+
+NUMBERS = {"reason": "stop", "prompt_tokens": 1, "completion_tokens": 1, "prefill_s": 0.5, "decode_tokens_per_s": 1}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"prefill": 1},
+        {"prefill": ["1", 2]},
+        {"prefill": [-1, True]},
+        {"text": 1},
+        {"unknown": 1},
+        {"done": {}},
+        {"done": NUMBERS | {"prefill_s": "x"}},
+        {"done": NUMBERS | {"prefill_s": float("nan")}},
+        {"done": NUMBERS | {"prompt_tokens": 1.5}},
+        {"done": NUMBERS | {"reason": "other"}},
+        {"done": NUMBERS | {"reason": []}},
+    ],
+)
+def test_what_a_taken_over_engine_says_is_checked(engine, speaker, monkeypatch, said):
+    monkeypatch.setattr(engine, "_worker", SealedWorker("worker_services:Forger", errors=(ContextFull,)))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    engine.load(speaker)
+    with pytest.raises(EngineDied, match="no answer"):
+        list(engine.generate(user(json.dumps(said))))
+    assert engine.model is None
 
 
 def test_the_same_seed_repeats_and_another_does_not(engine, make_gguf):

@@ -31,6 +31,8 @@ def test_without_the_seal_the_same_attempts_get_through(environment):
     assert rows["Python", "AF_UNIX connect to a daemon"]["answer"] == "ENOENT"
     assert rows["libc", "ptrace"]["answer"] == "ESRCH"
     assert not rows["libc", "every other address family"]["refused"]
+    # Without a network a resolver fails without any seal: its answer must not count as a refusal.
+    assert rows["Python", "DNS"]["refused"] is not True
 
 
 @linux_only
@@ -40,6 +42,7 @@ def test_the_doctor_proves_the_seal(run):
     assert (ran.returncode, proof["ok"]) == (0, True)
     assert proof["kernel"]["Seccomp"] == "2"
     answers = {(a["where"], a["how"], a["what"]): a["answer"] for a in proof["attempts"]}
+    assert {a["what"] for a in proof["attempts"] if a["refused"] is None} == {"DNS"}
     for where in ("program", "child process", "worker"):
         for what in ("TCP", "UDP", "TCP over IPv6", "UDP over IPv6", "netlink", "vsock", "packet"):
             assert answers[where, "Python", what] == answers[where, "libc", what] == "EPERM"

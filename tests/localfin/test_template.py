@@ -46,7 +46,24 @@ def test_what_transformers_templates_use_is_there():
     assert render("{{ messages | tojson }}", TURNS[:1], "", "") == '[{"role": "user", "content": "1+1?"}]'
     assert render("{% for m in messages %}{% break %}{% endfor %}x", TURNS, "", "") == "x"
     assert render("{% generation %}{{ messages[0].content }}{% endgeneration %}", TURNS, "", "") == "1+1?"
-    assert render("{{ '있음' if strftime_now is defined else '없음' }}", TURNS, "", "") == "없음"
+    year = render("{{ strftime_now('%Y') }}", TURNS, "", "")
+    assert year.isdigit()
+    assert int(year) >= 2024
+    assert render("{{ 'x' if tools is not none or documents is not none }}", TURNS, "", "") == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("ensure_ascii=False", '{"b": "가", "a": 1}'),
+        ("ensure_ascii=True", '{"b": "\\uac00", "a": 1}'),
+        ("separators=(',', ':')", '{"b":"가","a":1}'),
+        ("sort_keys=True", '{"a": 1, "b": "가"}'),
+        ("indent=1", '{\n "b": "가",\n "a": 1\n}'),
+    ],
+)
+def test_tojson_takes_what_transformers_takes(arguments, said):
+    assert render("{{ {'b': '가', 'a': 1} | tojson(" + arguments + ") }}", TURNS, "", "") == said
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Services that worker processes of the tests run; imported by them, not by pytest."""
 
+import json
 import os
 import signal
 import sys
@@ -65,3 +66,19 @@ class Odd:
             except OSError:
                 continue
         time.sleep(60)
+
+
+class Forger:
+    """A taken-over engine: what it is asked, it says."""
+
+    def prepare(self, options: dict[str, Any], limits: WorkerLimits, cancelled: CancelFlag) -> WorkerLimits:
+        return limits
+
+    def handle(self, call: str, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
+        if call == "load":
+            return {"n_ctx": 16, "gpu_layers": 0}
+        said = json.loads(arguments["messages"][0]["content"])
+        if "done" in said:
+            return dict(said["done"])
+        emit(said)
+        return {"reason": "stop", "prompt_tokens": 1, "completion_tokens": 1, "prefill_s": 0, "decode_tokens_per_s": 1}

@@ -1,6 +1,8 @@
 """`localfin ask`: one question, one answer on stdout. Everything else goes to stderr."""
 
 import json
+import os
+import select
 import signal
 import sys
 import threading
@@ -13,10 +15,14 @@ import click
 from localfin.assistant import Answer, AnswerLanguage, Assistant
 from localfin.engine.events import Event, Finished, LoadOptions, ModelInfo, Prefill, Sampling, Text
 from localfin.text import clean_text
+from localfin_models.catalog import find_model
 from localfin_models.errors import INTERRUPTED, LocalfinError
 from localfin_models.language import _
 
 _LONGEST_PIPE = 64 << 20
+_SHORTLY_S = 0.2
+_PIPE_PATIENCE_S = 30.0
+"""How long a pipe beside a question may say nothing."""
 _LONG_PROMPT = 1024
 """Tokens from which on a terminal is shown how far the question is read."""
 
@@ -32,7 +38,11 @@ def gpu_layers_from(value: str) -> int | Literal["auto"]:
 
 @click.command(
     short_help=_("Answer one question."),
-    help=_("Answer QUESTION, a text from a pipe, or both: the question first, then the piped text."),
+    help=_(
+        "Answer QUESTION, a text from a pipe, or both: the question first, then the piped text. "
+        "Standard input that is no terminal is read to its end: in a loop or a script that needs it itself, "
+        "write `localfin ask QUESTION </dev/null`."
+    ),
 )
 @click.argument("question", required=False)
 @click.option("-m", "--model", metavar="MODEL", help=_("A model's name or path; the default model if left out."))
@@ -60,11 +70,14 @@ def ask(
     seed: int | None, lang: AnswerLanguage | None, gpu_layers: int | Literal["auto"], n_ctx: int | None,
     threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
-    asked = _whole_question(question)
+    # A model that is not there is said before a long pipe is read.
+    path = find_model(model) if question else None
+    with _Status() as status:
+        asked = _whole_question(question, status)
     sampling = Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed)
     with _Status() as status:
         status.show(_("loading the model"))
-        assistant = Assistant(model, LoadOptions(n_ctx, threads, gpu_layers))
+        assistant = Assistant(path or model, LoadOptions(n_ctx, threads, gpu_layers))
     with assistant, _Status() as status, _interrupt_cancels(assistant):
         events = assistant.stream(asked, system=system, language=lang, sampling=sampling)
         finished, text = _print(events, status, quiet=as_json)
@@ -144,6 +157,18 @@ def _interrupt_cancels(assistant: Assistant) -> Generator[None]:
 def _print(events: Iterator[Event], status: _Status, *, quiet: bool) -> tuple[Finished, str]:
     """Print the answer as it comes, unless `quiet`; returns its end and the whole text."""
     parts: list[str] = []
+    try:
+        finished = _print_pieces(events, status, parts, quiet=quiet)
+    except LocalfinError:
+        if parts and not quiet:
+            click.echo()  # what went wrong stands on a line of its own
+        raise
+    if not quiet:
+        click.echo()
+    return finished, "".join(parts)
+
+
+def _print_pieces(events: Iterator[Event], status: _Status, parts: list[str], *, quiet: bool) -> Finished:
     for event in events:
         if isinstance(event, Prefill) and event.total > _LONG_PROMPT:
             percent = 100 * event.done // event.total
@@ -155,9 +180,7 @@ def _print(events: Iterator[Event], status: _Status, *, quiet: bool) -> tuple[Fi
                 sys.stdout.write(event.text)
                 sys.stdout.flush()
         elif isinstance(event, Finished):
-            if not quiet:
-                sys.stdout.write("\n")
-            return event, "".join(parts)
+            return event
     raise LocalfinError(_("the answer ended without an end"))
 
 
@@ -165,15 +188,34 @@ def _model(info: ModelInfo) -> dict[str, str]:
     return {"name": info.name, "path": str(info.path), "sha256": info.sha256, "quantization": info.quantization}
 
 
-def _whole_question(argument: str | None) -> str:
-    piped = ""
-    if not sys.stdin.isatty():
-        data = sys.stdin.buffer.read(_LONGEST_PIPE + 1)
-        if len(data) > _LONGEST_PIPE:
-            raise click.UsageError(_("the piped text is longer than {n} MB").format(n=_LONGEST_PIPE >> 20))
-        piped = data.decode("utf-8-sig", "replace")
+def _whole_question(argument: str | None, status: _Status) -> str:
+    piped = "" if sys.stdin.isatty() else _piped_text(status, patience_s=_PIPE_PATIENCE_S if argument else None)
     parts = [clean_text(part).strip() for part in (argument or "", piped)]
     question = "\n\n".join(part for part in parts if part)
     if not question:
         raise click.UsageError(_("ask what? Give a question, or pipe a text in."))
     return question
+
+
+def _piped_text(status: _Status, patience_s: float | None) -> str:
+    """Standard input to its end. Raises UsageError where nothing came, not even its end, within `patience_s`.
+
+    A pipe that a service manager holds open looks like one whose writer is slow. Answering without the text could
+    answer another question, and waiting could last for ever: so it is said.
+    """
+    if not _readable(_SHORTLY_S):
+        status.show(_("reading the piped text"))
+        if patience_s is not None and not _readable(patience_s):
+            reason = _("standard input is open, but nothing came in {n} s: close it with </dev/null")
+            raise click.UsageError(reason.format(n=round(patience_s)))
+    data = sys.stdin.buffer.read(_LONGEST_PIPE + 1)
+    if len(data) > _LONGEST_PIPE:
+        raise click.UsageError(_("the piped text is longer than {n} MB").format(n=_LONGEST_PIPE >> 20))
+    return data.decode("utf-8-sig", "replace")
+
+
+def _readable(seconds: float) -> bool:
+    """Whether standard input has something to read, or ended, within so many seconds. Windows cannot ask a pipe."""
+    if os.name != "posix":
+        return True
+    return bool(select.select([sys.stdin.fileno()], [], [], seconds)[0])

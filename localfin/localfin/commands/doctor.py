@@ -60,8 +60,9 @@ def _prove(as_json: bool) -> bool:
     from localfin.probe import try_everything
 
     attempts = try_everything()
-    refused = sum(a.refused for a in attempts)
-    ok = refused == len(attempts)
+    counted = [a.refused for a in attempts if a.refused is not None]
+    refused = sum(counted)
+    ok = refused == len(counted)
     if as_json:
         answer: dict[str, Any] = {"ok": ok, "kernel": _kernel_says(), "attempts": [asdict(a) for a in attempts]}
         click.echo(json.dumps(answer, ensure_ascii=False))
@@ -70,12 +71,12 @@ def _prove(as_json: bool) -> bool:
         click.echo(
             f"{_mark(attempt.refused)}  {attempt.where:<14} {attempt.how:<7} {attempt.what:<34} {attempt.answer}"
         )
-    click.echo(_("{refused} of {n} attempts were refused").format(refused=refused, n=len(attempts)))
+    click.echo(_("{refused} of {n} attempts were refused").format(refused=refused, n=len(counted)))
     return ok
 
 
-def _mark(ok: bool) -> str:
-    return "ok  " if ok else "FAIL"
+def _mark(ok: bool | None) -> str:
+    return "-   " if ok is None else "ok  " if ok else "FAIL"
 
 
 def _python() -> Finding:
@@ -142,7 +143,7 @@ def _home() -> Finding:
         probe = folder / ".doctor"
         probe.write_bytes(b"")
         probe.unlink()
-    except OSError as error:
+    except (LocalfinError, OSError) as error:
         return Finding("home", False, str(error))
     return Finding("home", True, str(folder))
 

@@ -62,9 +62,7 @@ class EngineService:
 
     def _generate(self, llama: Llama, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
         messages = [Message(m["role"], m["content"]) for m in arguments["messages"]]
-        emit({"rendering": len(messages)})
-        prompt = PromptTokens(llama, messages)
-        emit({"rendered": len(prompt.tokens)})
+        prompt = PromptTokens(llama, messages, emit)
         timing = Timing()
         pieces = llama.generate(
             prompt.tokens,
@@ -93,12 +91,15 @@ class PromptTokens:
 
     _BEGIN, _END = "\ufdd0", "\ufdd1"  # noncharacters: no text may hold them
 
-    def __init__(self, llama: Llama, messages: list[Message]) -> None:
-        bos, eos = llama.token_text("bos"), llama.token_text("eos")
+    def __init__(self, llama: Llama, messages: list[Message], emit: Emit) -> None:
+        """Raises ContextFull before it tokenizes what cannot fit; tells `rendering` and `rendered` by `emit`."""
+        bos = llama.token_text("bos")
+        prompt = self._rendered(llama, messages, emit)
+        llama.refuse_if_too_long(prompt)
         apart = any(self._spells_control(llama, m.content) for m in messages)
         if apart:
             messages = [Message(m.role, self._marked(m.content)) for m in messages]
-        prompt = render(llama.chat_template, messages, bos, eos)
+            prompt = self._rendered(llama, messages, emit)
         self.stops = stop_texts(prompt)
         # A template that writes the first token itself must not get a second one.
         add_bos = not (bos and prompt.startswith(bos))
@@ -108,6 +109,14 @@ class PromptTokens:
         self.tokens = []
         for index, part in enumerate(prompt.replace(self._END, self._BEGIN).split(self._BEGIN)):
             self.tokens += llama.tokenize(part, add_bos=add_bos and index == 0, special=index % 2 == 0)
+
+    @staticmethod
+    def _rendered(llama: Llama, messages: list[Message], emit: Emit) -> str:
+        """The parent watches the time between the two: a template is a program, and may never end."""
+        emit({"rendering": len(messages)})
+        prompt = render(llama.chat_template, messages, llama.token_text("bos"), llama.token_text("eos"))
+        emit({"rendered": len(prompt)})
+        return prompt
 
     def _marked(self, text: str) -> str:
         return self._BEGIN + text.replace(self._BEGIN, "").replace(self._END, "").strip() + self._END

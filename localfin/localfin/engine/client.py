@@ -8,23 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from localfin.engine.errors import ContextFull, EngineDied
-from localfin.engine.events import (
-    Event,
-    Finished,
-    FinishReason,
-    LoadOptions,
-    Message,
-    ModelInfo,
-    Prefill,
-    Sampling,
-    Text,
-    Usage,
-)
-from localfin.engine.memory import available_cores, estimate
+from localfin.engine.events import Event, LoadOptions, Message, ModelInfo, Sampling
+from localfin.engine.frames import count, event_of
+from localfin.engine.memory import estimate
 from localfin.seal import WorkerLimits
 from localfin.text import clean_text
 from localfin.worker import SealedWorker, WorkerDied
 from localfin_models.catalog import file_sha256
+from localfin_models.cores import available_cores
 from localfin_models.errors import InputRefused
 from localfin_models.gguf_header import GgufHeader, check_gguf
 from localfin_models.language import _
@@ -71,6 +62,7 @@ class LlamaEngine:
             self._worker.start(limits, {"path": str(path.resolve()), "n_ctx": n_ctx, "threads": threads,
                                         "gpu_layers": options.gpu_layers, "need": asdict(need)})  # fmt: skip
             loaded = self._worker.call("load")
+            n_ctx, gpu_layers = count(loaded, "n_ctx"), count(loaded, "gpu_layers")
         except WorkerDied as death:
             self.close()
             raise EngineDied(_("the engine stopped while loading {path}: {how}").format(path=path, how=death)) from None
@@ -85,8 +77,8 @@ class LlamaEngine:
             size_bytes=header.file_bytes,
             parameters=header.parameters,
             n_ctx_train=header.n_ctx_train,
-            n_ctx=_count(loaded, "n_ctx"),
-            gpu_layers=_count(loaded, "gpu_layers"),
+            n_ctx=n_ctx,
+            gpu_layers=gpu_layers,
         )
         self._load_s = time.monotonic() - started
         return self._model
@@ -121,16 +113,12 @@ class LlamaEngine:
                     self._kill_after(_RENDER_S, self._worker.running or 0, late)
                 elif "rendered" in frame:
                     self._unwatch()
-                elif "prefill" in frame:
-                    done, total = frame["prefill"]
-                    yield Prefill(int(done), int(total))
-                elif "text" in frame:
-                    text = clean_text(str(frame["text"]))
-                    if text:
-                        yield Text(text)
-                elif "done" in frame:
-                    yield _finished(frame["done"], load_s)
+                else:
+                    event = event_of(frame, load_s)
+                    if event is not None:
+                        yield event
         except WorkerDied as death:
+            self._worker.kill()
             self._model = None
             how, self._killed = self._killed or str(death), ""
             raise EngineDied(_("the engine stopped: {how}. Load the model again.").format(how=how)) from None
@@ -187,20 +175,3 @@ def _context_length(header: GgufHeader, options: LoadOptions) -> int:
             )
         )
     return options.n_ctx
-
-
-def _finished(done: Mapping[str, Any], load_s: float) -> Finished:
-    reasons: dict[str, FinishReason] = {"stop": "stop", "length": "length", "cancelled": "cancelled"}
-    usage = Usage(
-        prompt_tokens=_count(done, "prompt_tokens"),
-        completion_tokens=_count(done, "completion_tokens"),
-        prefill_s=float(done.get("prefill_s", 0.0)),
-        decode_tokens_per_s=float(done.get("decode_tokens_per_s", 0.0)),
-        load_s=load_s,
-    )
-    return Finished(reasons.get(str(done.get("reason")), "stop"), usage)
-
-
-def _count(frame: Mapping[str, Any], name: str) -> int:
-    value = frame.get(name, 0)
-    return value if isinstance(value, int) else 0

@@ -20,6 +20,8 @@ _TOP_K = 40  # llama.cpp's own default; it spares the later samplers a sort of t
 _PENALTY_WINDOW = 64
 _RANDOM_SEED = 0xFFFFFFFF  # LLAMA_DEFAULT_SEED: drawn from the machine's randomness
 _ABORTED = 2
+_USUAL_TOKEN = 8
+"""Bytes. Up to here the longest token of a vocabulary is not looked for, which takes a tenth of a second."""
 
 
 @dataclass(slots=True)
@@ -53,6 +55,8 @@ class Llama:
         self._vocab = binding.llama_model_get_vocab(self._model)
         self._memory = binding.llama_get_memory(self._context)
         self._strip_first = binding.llama_vocab_type(self._vocab) == binding.LLAMA_VOCAB_TYPE_SPM
+        kinds = (binding.LLAMA_VOCAB_TYPE_SPM, binding.LLAMA_VOCAB_TYPE_BPE)
+        self._spells_whole = binding.llama_vocab_type(self._vocab) in kinds
         self.n_ctx = int(binding.llama_n_ctx(self._context))
 
     @property
@@ -76,6 +80,24 @@ class Llama:
         if count < 0:
             raise LocalfinError(_("the text could not be split into tokens"))
         return list(tokens[:count])
+
+    def refuse_if_too_long(self, prompt: str) -> None:
+        """Raise ContextFull where not even the longest tokens could fit `prompt` in: tokenizing it may take minutes.
+
+        White space is left out of the count, which some control tokens swallow. Other kinds of vocabulary than SPM and
+        BPE may drop more, and are not judged.
+        """
+        if not self._spells_whole:
+            return
+        count = len("".join(prompt.split()).encode("utf-8", "replace"))
+        if count > self.n_ctx * _USUAL_TOKEN and count > self.n_ctx * self._longest_token():
+            reason = _("the prompt has more than {n_ctx} tokens, which is all the context holds: shorten it")
+            raise ContextFull(reason.format(n_ctx=self.n_ctx))
+
+    def _longest_token(self) -> int:
+        """Bytes. The spelling of a token is never shorter than the text it stands for."""
+        spell, vocab = self._b.llama_vocab_get_text, self._vocab
+        return max(len(spell(vocab, token) or b"") for token in range(self._b.llama_vocab_n_tokens(vocab)))
 
     def generate(
         self,

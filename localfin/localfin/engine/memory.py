@@ -1,6 +1,5 @@
 """How much memory a model will take, from its header alone; and what is free. Numbers only, in bytes."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,13 +57,6 @@ def free_memory() -> int | None:
     if group is not None:
         found.append(group)
     return min(found, default=None)
-
-
-def available_cores() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def refuse_if_too_large(need: Need) -> None:

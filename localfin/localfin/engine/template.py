@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NoReturn
 
 from jinja2 import TemplateError
@@ -74,10 +75,14 @@ def _render(template: str, messages: Sequence[Message], bos: str, eos: str) -> s
     environment.filters["tojson"] = _to_json
     return environment.from_string(template).render(
         messages=[{"role": m.role, "content": m.content} for m in messages],
+        # None and not undefined, as templates find it in training: `tools is not none` is common.
+        tools=None,
+        documents=None,
         add_generation_prompt=True,
         bos_token=bos,
         eos_token=eos,
         raise_exception=_raise,
+        strftime_now=_now,
     )
 
 
@@ -92,8 +97,19 @@ def _raise(message: str) -> NoReturn:
     raise TemplateError(message)
 
 
-def _to_json(value: object, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+def _now(form: str) -> str:
+    return datetime.now().strftime(form)
+
+
+def _to_json(
+    value: object,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    """With the arguments, in the order, that templates written for transformers give; jinja2's own escapes HTML."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
 class _Generation(Extension):

@@ -5,14 +5,16 @@ whether the call comes from Python, from a C library or from a program started b
 
 - the program: no socket but AF_UNIX streams, and no `connect` at all, so that no local daemon (a resolver, a proxy,
   D-Bus) can be asked to go out for us; no io_uring; no reaching into other processes;
-- a worker: no socket of any kind, no other program, no new process, no signal to others; only the files it was given
-  are readable (Landlock) and nothing is writable unless a folder was given; bounded memory and file size, no core dump;
+- a worker: no socket of any kind, no other program, no new process, no signal to others; readable (Landlock) are only
+  the files it was given, the Python installation and what the kernel says of the processor, the memory and the worker
+  itself; nothing is writable unless a folder or device was given; bounded memory and file size, no core dump;
 - 32-bit and x32 calls, which would be second names for the same work, are refused whole.
 
 What is not covered: sockets that were open before (a standard stream may be one); what other programs do with files we
-write; the metadata of files (`stat`); bugs of the kernel; a GPU's driver, which a worker that offloads must reach;
-and memory where the kernel has no Landlock or the limit would break a GPU. Other platforms: nothing is enforced, and
-the status says so.
+write; the metadata of files (`stat`); bugs of the kernel. Where the kernel has no Landlock, a worker reads whatever the
+user can. A worker that offloads reads its GPU driver's files, writes to its devices, and has no memory limit; as it was
+given something to write, only Landlock keeps it from other files: without Landlock it can write those, too. Other
+platforms: nothing is enforced, and the status says so.
 """
 
 import ctypes

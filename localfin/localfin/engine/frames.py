@@ -1,0 +1,58 @@
+"""What the engine's child says, made into events. It is not trusted: anything unexpected raises WorkerDied."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from localfin.engine.events import Event, Finished, FinishReason, Prefill, Text, Usage
+from localfin.text import clean_text
+from localfin.worker import WorkerDied
+from localfin_models.language import _
+
+_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "cancelled": "cancelled"}
+_LARGEST = 1 << 53
+
+
+def event_of(frame: Mapping[str, Any], load_s: float) -> Event | None:
+    """The event a frame of `generate` stands for; None for a text of which nothing may be shown."""
+    match frame:
+        case {"prefill": [done, total]}:
+            return Prefill(_whole(done), _whole(total))
+        case {"text": str(text)}:
+            cleaned = clean_text(text)
+            return Text(cleaned) if cleaned else None
+        case {"done": {"reason": str(reason)}} if reason in _REASONS:
+            numbers: Mapping[str, Any] = frame["done"]
+            usage = Usage(
+                prompt_tokens=count(numbers, "prompt_tokens"),
+                completion_tokens=count(numbers, "completion_tokens"),
+                prefill_s=_number(numbers.get("prefill_s")),
+                decode_tokens_per_s=_number(numbers.get("decode_tokens_per_s")),
+                load_s=load_s,
+            )
+            return Finished(_REASONS[reason], usage)
+        case _:
+            raise _broken()
+
+
+def count(frame: Mapping[str, Any], name: str) -> int:
+    """The whole number, not negative, that a frame holds under `name`."""
+    return _whole(frame.get(name))
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= _LARGEST:
+        raise _broken()
+    return value
+
+
+def _number(value: object) -> float:
+    if type(value) not in (int, float) or not isinstance(value, int | float):
+        raise _broken()
+    if not (math.isfinite(value) and 0 <= value <= _LARGEST):
+        raise _broken()
+    return float(value)
+
+
+def _broken() -> WorkerDied:
+    return WorkerDied(_("the worker process sent what is no answer, and was ended"))
