@@ -23,7 +23,7 @@ from recipes.pretrain import device_and_precision, machine
 from recipes.tokenizer import BOS, EOS, load
 
 SEED = 11
-STEPS, ROWS, LENGTH = 260, 8, 256
+STEPS, ROWS, LENGTH = 320, 8, 256
 PEAK_RATE, WARM_STEPS = 2e-3, 20
 LOG_EVERY = 20
 IGNORED = -100  # what the loss leaves out

@@ -67,6 +67,11 @@ def test_every_list_of_phrasings_is_divided_without_overlap() -> None:
         assert len(set(each)) == len(each)
 
 
+def test_the_further_ways_to_ask_are_no_held_out_phrasings() -> None:
+    for language in LANGUAGES:
+        assert not set(knowledge.DEFINE_MORE[language]) & set(divide(knowledge.DEFINE[language], held=True))
+
+
 def test_no_held_out_question_is_in_training() -> None:
     trained = {example.prompt() for example in TRAINED}
     questions = held_out(500, 13, trained)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from recipes.data.calculation import calculation
 from recipes.data.fraud import TYPES, fraud
-from recipes.data.knowledge import TERMS, chat, definition, everyday, named_term, refusal
+from recipes.data.knowledge import TERMS, chat, definition, definition_more, everyday, named_term, refusal
 from recipes.data.reading import reading
 from recipes.example import LANGUAGES, Example
 
@@ -25,7 +25,7 @@ MAKERS: Makers = (
     (reading, 0.08),
 )
 # Instructions add ways of asking that only the adapter learns.
-INSTRUCTED = (*MAKERS, (chat, 0.08))
+INSTRUCTED = (*MAKERS, (chat, 0.08), (definition_more, 0.30))
 KOREAN_SHARE = 0.55
 LAYOUTS = {
     "ko": (

@@ -48,6 +48,29 @@ DEFINE = {
         "Could you tell me what {t} is?",
     ),
 }
+SUBJECTS = ("{t}(이/가)", "{t}(은/는)", "{t}", "{t}(이/)란", "{t}(이/)라는 게")
+ENDINGS = (
+    "뭔가요?", "뭐죠?", "뭔데?", "무슨 뜻이야?", "무엇이에요?", "뭔지 알려주세요",
+    "뭔지 설명 부탁해요", "뭐니?", "무엇인지 알려줘", "뭔지 모르겠어요", "무엇을 말해?", "뭘 뜻해?",
+)  # fmt: skip
+# Ways to ask for a definition that only the adapter learns.
+DEFINE_MORE = {
+    "ko": (
+        *(f"{subject} {ending}" for subject in SUBJECTS for ending in ENDINGS),
+        "{t} 설명", "{t} 설명 부탁해요", "{t} 알려줘", "{t}(을/를) 알려주세요", "{t}(을/를) 쉽게 알려줘",
+        "{t} 개념", "{t} 정의", "{t} 의미", "{t}의 개념을 설명해 주세요", "{t}(을/를) 가르쳐줘",
+        "{t}(을/를) 간단히 설명해 주세요", "{t}에 대해 설명해 주세요",
+        "{t}(을/를) 모르겠어요", "{t}(이/)란 말이 궁금해요",
+    ),
+    "en": (
+        "What exactly is {t}?", "What is a {t}?", "What's a {t}?", "Tell me what {t} is", "Tell me what {t} means",
+        "Could you explain {t}?", "I want to know about {t}", "{t} explained", "{t} definition", "{t}?",
+        "How would you define {t}?", "What do you mean by {t}?", "Give me the meaning of {t}", "Explain what {t} is",
+        "Teach me about {t}", "Can you define {t}?", "Do you know {t}?", "A simple explanation of {t}",
+        "Help me understand {t}", "What is the meaning of {t}?", "Information on {t}", "What kind of thing is {t}?",
+        "Please define {t}", "What is the definition of {t}?", "I have a question about {t}",
+    ),
+}  # fmt: skip
 REVERSE = {
     "ko": (
         "{d} 이것을 무엇이라고 하나요?",
@@ -201,6 +224,23 @@ def definition(language: str, held: bool, rng: random.Random) -> Example:
     return Example(
         "definition", language, loosen(question, language, rng), "", term.answer(name, language), term.definition
     )
+
+
+def definition_more(language: str, held: bool, rng: random.Random) -> Example:
+    """A definition asked for in further ways; one time in eight of a word that does not exist, to decline.
+
+    The held-out side asks as `definition` does: none of these further ways is held out.
+    """
+    if held:
+        return definition(language, held, rng)
+    phrasing = rng.choice(DEFINE_MORE[language])
+    if rng.random() < 0.125:
+        question = fill(phrasing, {"t": made_up(language, held, rng)})
+        return Example("refusal", language, loosen(question, language, rng), "", OFF_TOPIC[language][2], "refusal")
+    term = rng.choice(TERMS[language])
+    name = rng.choice(term.names)
+    question = loosen(fill(phrasing, {"t": name}), language, rng)
+    return Example("definition", language, question, "", term.answer(name, language), term.definition)
 
 
 def named_term(language: str, held: bool, rng: random.Random) -> Example:
