@@ -10,10 +10,11 @@ from localfin_convert import pipeline
 from localfin_convert.adapter import Weighted
 from localfin_convert.estimate import estimate
 from localfin_convert.gguf_file import refuse_existing, refuse_small_disk
-from localfin_convert.pipeline import Report, available_cores
+from localfin_convert.pipeline import Report
 from localfin_convert.plan import Plan, PlannedTensor, make_plan, types_summary
 from localfin_convert.progress import ProgressBar
 from localfin_convert.quantization import QUANTIZATIONS
+from localfin_models.cores import available_cores
 from localfin_models.language import _
 
 

@@ -1,6 +1,5 @@
 """base + adapters -> GGUF in one pass: plan, then read, merge, quantize and write block by block, then read back."""
 
-import os
 import time
 import zlib
 from collections import Counter, deque
@@ -18,6 +17,7 @@ from localfin_convert.merge import Block, Converted, blocks, convert_block
 from localfin_convert.plan import Plan, make_plan
 from localfin_convert.positional import open_to_read, write_at
 from localfin_convert.safetensors_file import StoredTensor
+from localfin_models.cores import available_cores
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
@@ -131,8 +131,3 @@ def _windowed(
     finally:
         for future in pending:
             future.cancel()
-
-
-def available_cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
