@@ -5,7 +5,6 @@ import os
 from functools import cache
 from pathlib import Path
 
-LANGUAGES = ("ko", "en")
 LOCALE_DIR = Path(__file__).with_name("locale")
 
 

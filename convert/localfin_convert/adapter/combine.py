@@ -43,8 +43,6 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Adapter:
     folder: Path
-    base_name: str
-    """What the adapter says it was trained on; empty where it does not say."""
     weight: float
     changes: dict[str, tuple[Change, ...]]
     """By the name of the base tensor they change."""
@@ -120,7 +118,7 @@ def _open(folder: Folder, base: Mapping[str, StoredTensor], *, tied: bool) -> Ad
     if not changes:
         raise InputRefused(_("{name} changes nothing: its file holds no tensor").format(name=folder.name))
     _refuse_weight(folder, changes)
-    return Adapter(folder.path, str(folder.config.get("base_model_name_or_path") or ""), folder.weight, changes, unties)
+    return Adapter(folder.path, folder.weight, changes, unties)
 
 
 def _in_order(whole: StoredTensor | None, changes: tuple[Change, ...]) -> tuple[Change, ...]:
