@@ -1,8 +1,11 @@
 """What every test stands on: English texts, and a home folder of its own."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+PACKAGES = ("localfin", "convert", "tui", "models")
 
 
 @pytest.fixture(autouse=True)
@@ -15,3 +18,9 @@ def _english_and_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyte
 def top() -> Path:
     """The repository."""
     return Path(__file__).parents[1]
+
+
+@pytest.fixture
+def environment(top: Path) -> dict[str, str]:
+    """Variables for a process that imports the packages of this tree."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(str(top / name) for name in PACKAGES), "PYTHONUTF8": "1"}

@@ -7,10 +7,10 @@ from math import prod
 import numpy as np
 from gguf import GGMLQuantizationType as Type
 
-from localfin_convert import ggml
-from localfin_convert.chain import chain_product
+from localfin_convert.adapter.chain import chain_product
 from localfin_convert.merge import BLOCK_ELEMENTS
 from localfin_convert.plan import Plan
+from localfin_convert.quantize import ggml
 
 _SAMPLE = (64, 1024)
 _BYTES_PER_ELEMENT = 24  # of one block under way: stored, float32 before and after, their comparison, quantized

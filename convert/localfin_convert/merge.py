@@ -10,11 +10,11 @@ import numpy as np
 from gguf import GGMLQuantizationType as Type
 from numpy.typing import NDArray
 
-from localfin_convert import ggml
 from localfin_convert.architectures.family import permute_rows
-from localfin_convert.numbers import bf16_bits, read_rows, round_to, to_f32
 from localfin_convert.plan import PlannedTensor
-from localfin_convert.safetensors_file import StoredTensor
+from localfin_convert.quantize import ggml
+from localfin_convert.read.numbers import bf16_bits, read_rows, round_to, to_f32
+from localfin_convert.read.safetensors_file import StoredTensor
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 

@@ -7,9 +7,9 @@ from typing import Any
 import gguf
 from gguf import GGUFValueType as Type
 
-from localfin_convert import quantization
-from localfin_convert.checkpoint import read_json
 from localfin_convert.keys import Key
+from localfin_convert.quantize import types
+from localfin_convert.read.checkpoint import read_json
 
 _SAMPLING = (
     ("top_k", "top_k", Type.INT32),
@@ -42,7 +42,7 @@ def version_key() -> Key:
 
 
 def file_type_key(quantized_as: str) -> Key:
-    return Key("general.file_type", int(quantization.file_type(quantized_as)), Type.UINT32, None)
+    return Key("general.file_type", int(types.file_type(quantized_as)), Type.UINT32, None)
 
 
 def _sampling(folder: Path) -> list[Key]:

@@ -10,13 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from localfin_convert.adapter import Weighted
-from localfin_convert.gguf_file import Span, hash_back, journal_path, refuse_existing, refuse_small_disk, whole_file
-from localfin_convert.journal import Journal
+from localfin_convert.adapter import Weighted, weighted
 from localfin_convert.merge import Block, Converted, blocks, convert_block
-from localfin_convert.plan import Plan, make_plan
-from localfin_convert.positional import open_to_read, write_at
-from localfin_convert.safetensors_file import StoredTensor
+from localfin_convert.plan import Plan, Request, make_plan
+from localfin_convert.read.positional import open_to_read, write_at
+from localfin_convert.read.safetensors_file import StoredTensor
+from localfin_convert.write.gguf_file import (
+    Span,
+    hash_back,
+    journal_path,
+    refuse_existing,
+    refuse_small_disk,
+    whole_file,
+)
+from localfin_convert.write.journal import Journal
 from localfin_models.cores import available_cores
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
@@ -60,7 +67,7 @@ def convert(
     """
     started = time.monotonic()
     refuse_existing(out, force=force)
-    plan = make_plan(base, adapters, quantization, prompt_format, name=out.stem)
+    plan = make_plan(Request(base, weighted(adapters), quantization, out.stem, prompt_format))
     refuse_small_disk(out, plan.total_bytes)
     with (
         whole_file(out, plan.total_bytes, resume=resume) as file,

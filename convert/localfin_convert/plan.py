@@ -1,6 +1,6 @@
 """What is decided before a tensor is read: each output tensor, its source, its changes, its type, its bytes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from math import prod
@@ -11,22 +11,34 @@ from gguf import GGMLQuantizationType as Type
 from gguf import GGUFValueType
 from numpy.typing import NDArray
 
-from localfin_convert import ggml, quantization
 from localfin_convert.adapter import Merge, Step, Weighted, open_adapters
 from localfin_convert.architectures import Family, Tensor, family_of
-from localfin_convert.checkpoint import Checkpoint, open_checkpoint
-from localfin_convert.gguf_file import ALIGNMENT, Entry, header_bytes, padded
 from localfin_convert.keys import Key
 from localfin_convert.metadata import file_type_key, general_keys, size_label, version_key
-from localfin_convert.numbers import FLOATS
 from localfin_convert.prompt_format import resolve_prompt_format
-from localfin_convert.quantization import Choice
-from localfin_convert.safetensors_file import StoredTensor
+from localfin_convert.quantize import ggml, types
+from localfin_convert.quantize.types import Choice
+from localfin_convert.read.checkpoint import Checkpoint, open_checkpoint
+from localfin_convert.read.numbers import FLOATS
+from localfin_convert.read.safetensors_file import StoredTensor
 from localfin_convert.vocabulary import vocabulary_keys
+from localfin_convert.write.gguf_file import ALIGNMENT, Entry, header_bytes, padded
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
 CHAT_TEMPLATE = "tokenizer.chat_template"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for: everything the output's bytes follow from."""
+
+    base: Path
+    adapters: tuple[Weighted, ...]
+    quantization: str
+    name: str
+    """`general.name`."""
+    prompt_format: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,27 +108,24 @@ class _Draft:
         return self.target.name
 
 
-def make_plan(
-    base: Path, adapters: Sequence[Path | Weighted], quantized_as: str, prompt_format: str | None, *, name: str
-) -> Plan:
+def make_plan(asked: Request) -> Plan:
     """Reads configurations, headers and adapters, no base tensor. Raises NotFound or InputRefused."""
-    asked = [adapter if isinstance(adapter, Weighted) else Weighted(adapter) for adapter in adapters]
-    if len({one.folder.resolve() for one in asked}) < len(asked):
+    if len({one.folder.resolve() for one in asked.adapters}) < len(asked.adapters):
         raise InputRefused(_("an adapter is given twice; give it once, with a weight if it shall count for more"))
-    merge = open_adapters(open_checkpoint(base), asked)
+    merge = open_adapters(open_checkpoint(asked.base), asked.adapters)
     family = family_of(merge.checkpoint.config)
     drafts = _drafts(merge, family)
-    if quantization.is_quantized(quantized_as):
-        drafts.sort(key=lambda draft: quantization.sort_key(draft.name))
+    if types.is_quantized(asked.quantization):
+        drafts.sort(key=lambda draft: types.sort_key(draft.name))
     shapes = _shapes(drafts, family)
-    template = resolve_prompt_format(prompt_format, base, [one.folder for one in asked])
+    template = resolve_prompt_format(asked.prompt_format, asked.base, [one.folder for one in asked.adapters])
     config = {**merge.checkpoint.config, "vocab_size": family.vocab_size}
     vocabulary = _with_template(vocabulary_keys(merge.tokenizer, config, family.name), template)
-    general = general_keys(base, family.name, name, _size_label(shapes, family), family.first_keys())
-    choices = _choices(shapes, family, quantized_as, merge.checkpoint)
-    keys = [*general, *_model_keys(family, quantized_as, vocabulary)]
+    general = general_keys(asked.base, family.name, asked.name, _size_label(shapes, family), family.first_keys())
+    choices = _choices(shapes, family, asked.quantization, merge.checkpoint)
+    keys = [*general, *_model_keys(family, asked.quantization, vocabulary)]
     header, tensors, total = _lay_out(keys, drafts, shapes, choices)
-    return Plan(merge, quantized_as, header, tensors, total)
+    return Plan(merge, asked.quantization, header, tensors, total)
 
 
 def _drafts(merge: Merge, family: Family) -> list[_Draft]:
@@ -204,7 +213,7 @@ def _check(stored: StoredTensor, name: str, shape: tuple[int, ...], target: Tens
 def _model_keys(family: Family, quantized_as: str, vocabulary: list[Key]) -> list[Key]:
     version, file_type = version_key(), file_type_key(quantized_as)
     hyper = family.hyperparameters()
-    if quantization.is_quantized(quantized_as):  # llama.cpp's quantizer takes both out and appends them
+    if types.is_quantized(quantized_as):  # llama.cpp's quantizer takes both out and appends them
         return [*hyper, *family.family_keys(), *vocabulary, version, file_type]
     return [*hyper, file_type, *family.family_keys(), version, *vocabulary]
 
@@ -222,10 +231,10 @@ def _choices(
     shapes: Mapping[str, tuple[int, ...]], family: Family, quantized_as: str, checkpoint: Checkpoint
 ) -> dict[str, Choice]:
     matrices = (tensor.dtype for tensor in checkpoint.tensors.values() if len(tensor.shape) > 1)
-    auto = quantization.intermediate_type(matrices)
-    context = quantization.Context(family.layers, family.is_70b, family.experts)
-    named = [quantization.Shape(name, shape) for name, shape in shapes.items()]
-    return quantization.choose(named, quantized_as, auto, context)
+    auto = types.intermediate_type(matrices)
+    context = types.Context(family.layers, family.is_70b, family.experts)
+    named = [types.Shape(name, shape) for name, shape in shapes.items()]
+    return types.choose(named, quantized_as, auto, context)
 
 
 def _lay_out(

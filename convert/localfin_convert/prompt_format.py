@@ -11,7 +11,7 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from localfin_convert.checkpoint import read_json
+from localfin_convert.read.checkpoint import read_json
 from localfin_convert.vocabulary.files import damaged, read_template
 from localfin_models.errors import InputRefused, NotFound
 from localfin_models.language import _

@@ -21,9 +21,9 @@ from rich.cells import cell_len
 
 from localfin.commands.app import network_refused
 from localfin.engine.client import LlamaEngine
-from localfin.seal import seal_program
 from localfin.store import Store
 from localfin_models.catalog import find_model
+from localfin_models.seal import seal_program
 from localfin_tui.app import LocalfinApp
 from localfin_tui.chat import ChatScreen
 

@@ -45,7 +45,8 @@ class Assistant:
         with Assistant() as assistant:
             print(assistant.ask("What is a standing order?").text)
 
-    The process that uses it is not sealed by it: call `localfin.seal.seal_program` for that, as the command line does.
+    The process that uses it is not sealed by it: call `localfin_models.seal.seal_program` for that, as the command
+    line does.
     """
 
     def __init__(

@@ -70,7 +70,7 @@ def main() -> NoReturn:
             stream.reconfigure(errors="replace")
     try:
         if _command_named(sys.argv[1:]) not in NETWORKED:
-            from localfin.seal import seal_program
+            from localfin_models.seal import seal_program
 
             seal_program()
         # Without standalone mode click returns the code that a command left with; commands themselves return nothing.

@@ -18,11 +18,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from localfin.seal import WorkerLimits, bpf
-from localfin.worker import SealedWorker, bare_environment
-from localfin.worker_child import CancelFlag, Emit
 from localfin_models.errors import LocalfinError
 from localfin_models.language import _
+from localfin_models.seal import WorkerLimits, bpf
+from localfin_models.worker import SealedWorker, bare_environment
+from localfin_models.worker.child import CancelFlag, Emit
 
 REFUSALS = (errno.EPERM, errno.EACCES)
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK, _AF_PACKET, _AF_VSOCK = 1, 2, 10, 16, 17, 40
@@ -201,7 +201,7 @@ def _from_child_process() -> list[Attempt]:
     """A fresh interpreter that installs nothing itself: what it is refused, it inherited."""
     ran = subprocess.run(
         [sys.executable, "-P", "-m", "localfin.probe", "child process"],
-        env=bare_environment(), capture_output=True, check=False,
+        env=bare_environment(__package__), capture_output=True, check=False,
     )  # fmt: skip
     if ran.returncode != 0:
         words = ran.stderr.decode("utf-8", "replace").strip()[-200:]

@@ -12,8 +12,8 @@ from tests.convert.tiny import HIDDEN, VOCAB, bf16, lora_tensors
 
 from localfin_convert import convert
 from localfin_convert.adapter import Weighted
+from localfin_convert.adapter.norms import row_norms
 from localfin_convert.command import convert as command
-from localfin_convert.norms import row_norms
 from localfin_models.errors import InputRefused
 
 Make = Callable[..., Path]

@@ -12,8 +12,9 @@ from tests.golden.cases import CASES, Adapter, Case
 from tests.golden.checkpoints import build
 
 from localfin_convert import convert
+from localfin_convert.adapter import weighted
 from localfin_convert.command import convert as convert_command
-from localfin_convert.plan import make_plan
+from localfin_convert.plan import Request, make_plan
 from localfin_models.errors import InputRefused
 
 SMALL = {"vocabulary": "llama-spm", "vocab_size": 320, "hidden": 64, "layers": 2, "intermediate": 64, "shards": 1}
@@ -34,7 +35,7 @@ def edited(base: Path, change: Callable[[dict[str, Any]], None]) -> Path:
 
 
 def planned(base: Path, adapters: list[Path] | None = None) -> Any:
-    return make_plan(base, adapters or [], "q4_k_m", None, name="out")
+    return make_plan(Request(base, weighted(adapters or []), "q4_k_m", "out"))
 
 
 REFUSED = [
@@ -87,7 +88,7 @@ def test_an_experts_slice_takes_its_own_delta(tmp_path: Path) -> None:
     convert(base, [], outs[0], "f32")
     convert(base, adapters, outs[1], "f32")
     plain, merged = (out.read_bytes() for out in outs)
-    plan = make_plan(base, adapters, "f32", None, name="merged")
+    plan = make_plan(Request(base, weighted(adapters), "f32", "merged"))
     (slice_,) = (tensor for tensor in plan.tensors if tensor.changes)
     assert slice_.name == "blk.1.ffn_down_exps.weight"
     start = len(merged) - (plan.total_bytes - slice_.offset)

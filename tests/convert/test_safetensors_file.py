@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.convert.tiny import write_safetensors
 
-from localfin_convert.safetensors_file import read_header
+from localfin_convert.read.safetensors_file import read_header
 from localfin_models.errors import InputRefused
 
 

@@ -1,6 +1,5 @@
 """Tiny models made once a session, a home of its own for every test, and the command line as a real process."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +9,6 @@ import pytest
 from tests.localfin.tiny_gguf import BYTES, END, Tiny, byte, chain_of, write_tiny
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = [str(ROOT / name) for name in ("localfin", "convert", "tui", "models")]
 
 Make = Callable[..., Path]
 
@@ -49,12 +47,6 @@ def localfin_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LOCALFIN_HOME", str(home))
     monkeypatch.setenv("LOCALFIN_LANG", "en")
     return home
-
-
-@pytest.fixture
-def environment(localfin_home: Path) -> dict[str, str]:
-    """Variables for a process that imports the packages of this tree."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES), "PYTHONUTF8": "1"}
 
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

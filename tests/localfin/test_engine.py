@@ -15,8 +15,8 @@ from localfin.engine import client
 from localfin.engine.client import LlamaEngine
 from localfin.engine.errors import ContextFull, EngineDied
 from localfin.engine.events import Event, Finished, LoadOptions, Message, Prefill, Sampling, Text
-from localfin.worker import SealedWorker
 from localfin_models.errors import InputRefused, LocalfinError, NotEnough, NotFound
+from localfin_models.worker import SealedWorker
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ NUMBERS = {"reason": "stop", "prompt_tokens": 1, "completion_tokens": 1, "prefil
 )
 def test_what_a_taken_over_engine_says_is_checked(engine, speaker, monkeypatch, said):
     monkeypatch.setattr(engine, "_worker", SealedWorker("worker_services:Forger", errors=(ContextFull,)))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "models"))
     engine.load(speaker)
     with pytest.raises(EngineDied, match="no answer"):
         list(engine.generate(user(json.dumps(said))))

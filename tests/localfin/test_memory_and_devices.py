@@ -10,9 +10,9 @@ from localfin.engine.client import LlamaEngine
 from localfin.engine.devices import choose_gpu_layers, gpu_limits, layers_that_fit
 from localfin.engine.events import LoadOptions
 from localfin.engine.memory import Need, estimate, refuse_if_too_large
-from localfin.seal import WorkerLimits
 from localfin_models.errors import LocalfinError, NotEnough
 from localfin_models.gguf_header import check_gguf
+from localfin_models.seal import WorkerLimits
 
 GB = 1 << 30
 NEED = Need(weights_bytes=30 * GB, kv_bytes=3 * GB, compute_bytes=GB, layers=32, n_ctx=8192)

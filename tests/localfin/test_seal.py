@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from localfin.seal import bpf
+from localfin_models.seal import bpf
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="seccomp is Linux's")
 
@@ -76,7 +76,7 @@ def test_the_program_keeps_what_asyncio_needs_and_no_more(environment):
     ran = python(
         """
         import asyncio, socket, threading
-        from localfin.seal import seal_program
+        from localfin_models.seal import seal_program
         started, answers = threading.Event(), []
         def before_the_seal():
             started.wait()
@@ -105,7 +105,7 @@ def test_a_worker_reads_and_writes_only_where_it_may(environment, tmp_path):
     ran = python(
         f"""
         from pathlib import Path
-        from localfin.seal import WorkerLimits, seal_worker
+        from localfin_models.seal import WorkerLimits, seal_worker
         folder = Path({str(folder)!r})
         status = seal_worker(WorkerLimits(read=(Path({str(given)!r}),), write=(folder,), file_bytes=8))
         print(Path({str(given)!r}).read_text())
@@ -128,7 +128,7 @@ def test_a_worker_reads_and_writes_only_where_it_may(environment, tmp_path):
 def test_memory_is_bounded(environment):
     ran = python(
         """
-        from localfin.seal import WorkerLimits, seal_worker
+        from localfin_models.seal import WorkerLimits, seal_worker
         seal_worker(WorkerLimits(memory_bytes=64 << 20))
         try:
             bytearray(256 << 20)

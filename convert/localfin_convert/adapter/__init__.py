@@ -2,6 +2,6 @@
 
 from localfin_convert.adapter.changes import Change
 from localfin_convert.adapter.combine import EMBEDDING, HEAD, Adapter, Merge, Step, open_adapters
-from localfin_convert.adapter.folder import Weighted
+from localfin_convert.adapter.folder import Weighted, weighted
 
-__all__ = ["EMBEDDING", "HEAD", "Adapter", "Change", "Merge", "Step", "Weighted", "open_adapters"]
+__all__ = ["EMBEDDING", "HEAD", "Adapter", "Change", "Merge", "Step", "Weighted", "open_adapters", "weighted"]

@@ -11,10 +11,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from localfin_convert.chain import chain_product
-from localfin_convert.norms import row_norms
-from localfin_convert.numbers import read_rows, round_to, to_f32
-from localfin_convert.safetensors_file import StoredTensor
+from localfin_convert.adapter.chain import chain_product
+from localfin_convert.adapter.norms import row_norms
+from localfin_convert.read.numbers import read_rows, round_to, to_f32
+from localfin_convert.read.safetensors_file import StoredTensor
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 

@@ -19,9 +19,9 @@ from localfin_convert.adapter.changes import Change, Replaced, TokenRows, Weight
 from localfin_convert.adapter.folder import Folder, Weighted, open_folder
 from localfin_convert.adapter.lora import Found, read_lora
 from localfin_convert.adapter.through_peft import KINDS, ThroughPeft, read_through_peft
-from localfin_convert.checkpoint import Checkpoint
-from localfin_convert.positional import read_at
-from localfin_convert.safetensors_file import StoredTensor
+from localfin_convert.read.checkpoint import Checkpoint
+from localfin_convert.read.positional import read_at
+from localfin_convert.read.safetensors_file import StoredTensor
 from localfin_convert.vocabulary.size import token_count
 from localfin_models.errors import InputRefused
 from localfin_models.language import _

@@ -1,7 +1,7 @@
 """An adapter folder: its adapter_config.json, the header of its safetensors file, its small tensors. No pickles."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from localfin_convert.checkpoint import read_json, without_nulls
-from localfin_convert.numbers import FLOATS, read_rows, to_f32
-from localfin_convert.safetensors_file import StoredTensor, read_header
+from localfin_convert.read.checkpoint import read_json, without_nulls
+from localfin_convert.read.numbers import FLOATS, read_rows, to_f32
+from localfin_convert.read.safetensors_file import StoredTensor, read_header
 from localfin_models.errors import InputRefused, NotFound
 from localfin_models.language import _
 
@@ -26,6 +26,10 @@ class Weighted:
     folder: Path
     weight: float = 1.0
     """Multiplies the adapter's scale, as peft's `set_scale` does."""
+
+
+def weighted(adapters: Sequence[Path | Weighted]) -> tuple[Weighted, ...]:
+    return tuple(adapter if isinstance(adapter, Weighted) else Weighted(adapter) for adapter in adapters)
 
 
 @dataclass(frozen=True, slots=True)

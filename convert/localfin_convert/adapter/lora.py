@@ -16,7 +16,7 @@ import numpy as np
 
 from localfin_convert.adapter.changes import AddedBias, Change, LowRank, Rows, TokenRows, WeightDecomposed
 from localfin_convert.adapter.folder import Folder, by_pattern, check_dtype, matrix, refuse_shape
-from localfin_convert.safetensors_file import StoredTensor
+from localfin_convert.read.safetensors_file import StoredTensor
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 

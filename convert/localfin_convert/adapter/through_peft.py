@@ -17,9 +17,9 @@ import numpy as np
 
 from localfin_convert.adapter.changes import Change, Rows
 from localfin_convert.adapter.folder import CONFIG, Folder
-from localfin_convert.numbers import to_f32
-from localfin_convert.positional import read_at
-from localfin_convert.safetensors_file import StoredTensor
+from localfin_convert.read.numbers import to_f32
+from localfin_convert.read.positional import read_at
+from localfin_convert.read.safetensors_file import StoredTensor
 from localfin_models.errors import InputRefused, LocalfinError
 from localfin_models.language import _
 

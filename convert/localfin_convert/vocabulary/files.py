@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localfin_convert.checkpoint import read_json
+from localfin_convert.read.checkpoint import read_json
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 

@@ -4,7 +4,7 @@ import string
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from localfin_convert.checkpoint import read_json
+from localfin_convert.read.checkpoint import read_json
 from localfin_convert.vocabulary.files import TEMPLATE_FOLDER, TokenizerFiles, damaged, read_template
 from localfin_convert.vocabulary.key_list import KeyList
 

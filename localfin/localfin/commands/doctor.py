@@ -96,7 +96,7 @@ def _packages() -> list[Finding]:
 
 def _llama() -> list[Finding]:
     from localfin.engine.about import about_llama
-    from localfin.seal import SealStatus
+    from localfin_models.seal import SealStatus
 
     try:
         answer = about_llama()

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from localfin.seal import WorkerLimits
-from localfin.worker import SealedWorker
-from localfin.worker_child import CancelFlag, Emit
+from localfin_models.seal import WorkerLimits
+from localfin_models.worker import SealedWorker
+from localfin_models.worker.child import CancelFlag, Emit
 
 
 def about_llama() -> dict[str, Any]:
@@ -22,8 +22,8 @@ class AboutService:
     """Answers from what was read before the seal."""
 
     def prepare(self, options: dict[str, Any], limits: WorkerLimits, cancelled: CancelFlag) -> WorkerLimits:
-        from localfin.engine.binding import load_binding
         from localfin.engine.devices import gpu_devices
+        from localfin_models.llama_binding import load_binding
 
         binding = load_binding()
         self._answer = {

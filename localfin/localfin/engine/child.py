@@ -6,15 +6,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from localfin.engine.binding import Log, load_binding
 from localfin.engine.devices import choose_gpu_layers, gpu_limits
 from localfin.engine.events import Message, Sampling
 from localfin.engine.llama import Llama, Timing
 from localfin.engine.memory import Need, refuse_if_too_large
 from localfin.engine.template import render, stop_texts
-from localfin.seal import WorkerLimits
-from localfin.worker_child import CancelFlag, Emit
 from localfin_models.errors import LocalfinError
+from localfin_models.llama_binding import Log, load_binding
+from localfin_models.seal import WorkerLimits
+from localfin_models.worker.child import CancelFlag, Emit
 
 FLUSH_S = 1 / 30
 """Text events come at most this often: a pipe and a screen need no more."""

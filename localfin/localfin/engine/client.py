@@ -11,14 +11,14 @@ from localfin.engine.errors import ContextFull, EngineDied
 from localfin.engine.events import Event, LoadOptions, Message, ModelInfo, Sampling
 from localfin.engine.frames import count, event_of
 from localfin.engine.memory import estimate
-from localfin.seal import WorkerLimits
 from localfin.text import clean_text
-from localfin.worker import SealedWorker, WorkerDied
 from localfin_models.catalog import file_sha256
 from localfin_models.cores import available_cores
 from localfin_models.errors import InputRefused
 from localfin_models.gguf_header import GgufHeader, check_gguf
 from localfin_models.language import _
+from localfin_models.seal import WorkerLimits
+from localfin_models.worker import SealedWorker, WorkerDied
 
 DEFAULT_CONTEXT = 8192
 _RENDER_S = 10.0

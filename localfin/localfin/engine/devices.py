@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from localfin.engine.memory import Need
-from localfin.seal import WorkerLimits
 from localfin_models.errors import LocalfinError
 from localfin_models.language import _
+from localfin_models.seal import WorkerLimits
 
 _GPU_TYPES = (1, 2)  # GGML_BACKEND_DEVICE_TYPE_GPU, _IGPU
 _RESERVE = 512 << 20

@@ -6,8 +6,8 @@ from typing import Any
 
 from localfin.engine.events import Event, Finished, FinishReason, Prefill, Text, Usage
 from localfin.text import clean_text
-from localfin.worker import WorkerDied
 from localfin_models.language import _
+from localfin_models.worker import WorkerDied
 
 _REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "cancelled": "cancelled"}
 _LARGEST = 1 << 53

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localfin.engine.binding import Log, abort_callback
 from localfin.engine.errors import ContextFull
 from localfin.engine.events import FinishReason, Sampling
 from localfin_models.errors import InputRefused, LocalfinError, NotEnough
 from localfin_models.language import _
+from localfin_models.llama_binding import Log, abort_callback
 
 BATCH = 512
 """Tokens in one prefill step: how often progress is told."""

@@ -7,9 +7,9 @@ import sys
 import time
 from typing import Any
 
-from localfin.seal import WorkerLimits
-from localfin.worker_child import CancelFlag, Emit
 from localfin_models.errors import InputRefused, NotFound
+from localfin_models.seal import WorkerLimits
+from localfin_models.worker.child import CancelFlag, Emit
 
 
 class Odd:

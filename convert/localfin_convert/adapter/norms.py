@@ -10,7 +10,7 @@ ATEN_CPU_CAPABILITY=default gives the same.
 import numpy as np
 from numpy.typing import NDArray
 
-from localfin_convert.chain import fused
+from localfin_convert.adapter.chain import fused
 
 _LANES = 8
 

@@ -11,9 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from localfin.seal import WorkerLimits, seal_worker
 from localfin_models.errors import LocalfinError
 from localfin_models.language import _
+from localfin_models.seal import WorkerLimits, seal_worker
 
 Emit = Callable[[dict[str, Any]], None]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localfin_convert.safetensors_file import StoredTensor, read_header
+from localfin_convert.read.safetensors_file import StoredTensor, read_header
 from localfin_models.errors import InputRefused, NotFound
 from localfin_models.language import _
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from localfin_convert.gguf_file import Span
 from localfin_convert.plan import Plan
-from localfin_convert.positional import read_at
-from localfin_convert.safetensors_file import StoredTensor
+from localfin_convert.read.positional import read_at
+from localfin_convert.read.safetensors_file import StoredTensor
+from localfin_convert.write.gguf_file import Span
 
 
 @dataclass(frozen=True, slots=True)

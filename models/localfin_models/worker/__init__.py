@@ -6,6 +6,7 @@ Frames are JSON objects, one a line. The parent writes one opening line, then `{
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -17,10 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import localfin_models
-from localfin.seal import WorkerLimits
 from localfin_models.errors import InputRefused, IntegrityFailed, LocalfinError, NotEnough, NotFound
 from localfin_models.language import _
+from localfin_models.seal import WorkerLimits
 
 LONGEST_FRAME = 16 << 20
 _STDERR_TAIL = 8192
@@ -248,11 +248,11 @@ def _spawn(service: str) -> _Process:
     # -P keeps the current folder off the child's path. A session of its own keeps Ctrl-C from reaching the child:
     # the parent decides what an interrupt means.
     popen = subprocess.Popen(
-        [sys.executable, "-P", "-m", "localfin.worker_main", service],
+        [sys.executable, "-P", "-m", "localfin_models.worker.main", service],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=bare_environment(),
+        env=bare_environment(service.partition(".")[0]),
         start_new_session=True,
     )
     if popen.stdin is None or popen.stdout is None or popen.stderr is None:
@@ -260,11 +260,12 @@ def _spawn(service: str) -> _Process:
     return _Process(popen, popen.stdin, popen.stdout, _Tail(popen.stderr))
 
 
-def bare_environment() -> dict[str, str]:
-    """Few variables of ours, and where the packages lie: no proxy, no token, no switch of a library goes along."""
+def bare_environment(package: str) -> dict[str, str]:
+    """Few variables of ours, where `package` and this one lie; no proxy, no token, no switch of a library."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-    packages = [Path(__file__).parent.parent, Path(localfin_models.__file__ or "").parent.parent]
-    paths = [str(p) for p in dict.fromkeys(packages)] + [kept.get("PYTHONPATH", "")]
+    found = (importlib.util.find_spec(name) for name in (package, __package__.partition(".")[0]))
+    packages = [str(Path(spec.origin).parent.parent) for spec in found if spec is not None and spec.origin]
+    paths = [*dict.fromkeys(packages), kept.get("PYTHONPATH", "")]
     return kept | {
         "PYTHONPATH": os.pathsep.join(p for p in paths if p),
         "PYTHONUTF8": "1",

@@ -5,8 +5,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from localfin_convert.positional import read_at
-from localfin_convert.safetensors_file import DTYPE_BYTES, StoredTensor
+from localfin_convert.read.positional import read_at
+from localfin_convert.read.safetensors_file import DTYPE_BYTES, StoredTensor
 
 FLOATS: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
 

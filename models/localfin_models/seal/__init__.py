@@ -66,7 +66,7 @@ def seal_worker(limits: WorkerLimits) -> SealStatus:
     """Seal this process as a worker, which must have one thread only. Raises LocalfinError on a Linux that cannot."""
     if sys.platform != "linux":
         return SealStatus(enforced=False, landlock=0, memory_bytes=None)
-    from localfin.seal.landlock import restrict_files
+    from localfin_models.seal.landlock import restrict_files
 
     libc = _libc()
     _no_new_privileges(libc)
@@ -82,7 +82,7 @@ def seal_worker(limits: WorkerLimits) -> SealStatus:
 def _install_filter(*, worker: bool, writes_files: bool) -> bool:
     if sys.platform != "linux":
         return False
-    from localfin.seal import bpf
+    from localfin_models.seal import bpf
 
     arch = bpf.architecture()
     machine = os.uname().machine

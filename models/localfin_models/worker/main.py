@@ -16,6 +16,6 @@ def put_pipes_away() -> tuple[int, int]:
 
 if __name__ == "__main__":
     _REQUESTS, _ANSWERS = put_pipes_away()
-    from localfin.worker_child import main
+    from localfin_models.worker.child import main
 
     main(sys.argv[1], _REQUESTS, _ANSWERS)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from localfin.seal import WorkerLimits
-from localfin.worker import SealedWorker, WorkerDied
 from localfin_models.errors import InputRefused, NotEnough, NotFound
+from localfin_models.seal import WorkerLimits
+from localfin_models.worker import SealedWorker, WorkerDied
 
 SERVICE = "worker_services:Odd"
 
@@ -140,8 +140,8 @@ def test_variables_that_lead_outside_do_not_go_along(worker, monkeypatch):
 def test_the_worker_ends_with_its_parent_even_in_the_midst_of_work(environment):
     code = """
         import sys, time
-        from localfin.seal import WorkerLimits
-        from localfin.worker import SealedWorker
+        from localfin_models.seal import WorkerLimits
+        from localfin_models.worker import SealedWorker
         worker = SealedWorker("worker_services:Odd")
         worker.start(WorkerLimits())
         events = worker.stream("wait"); next(events)

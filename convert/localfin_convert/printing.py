@@ -1,0 +1,71 @@
+"""A plan and a report in words and as JSON."""
+
+import json
+
+from localfin_convert.estimate import estimate
+from localfin_convert.pipeline import Report
+from localfin_convert.plan import Plan, PlannedTensor, types_summary
+from localfin_models.language import _
+
+
+def plan_text(plan: Plan, threads: int) -> str:
+    cost = estimate(plan, threads)
+    lines = [
+        f"{first.name:<34} {'x'.join(map(str, _shape(first, *others))):>14}  {first.choice.final.name:<5}"
+        f"{'  + adapter' if any(tensor.changes for tensor in (first, *others)) else ''}"
+        for first, *others in plan.outputs
+    ]
+    types = ", ".join(f"{kind.name} {size / 1e6:,.1f} MB" for kind, size in types_summary(plan).items())
+    return "\n".join([
+        *lines,
+        "",
+        _("tensors   {count} ({parameters:,} parameters), {types}").format(
+            count=len(plan.outputs), parameters=plan.parameters, types=types
+        ),
+        _("reads     {size:,.1f} MB").format(size=plan.read_bytes / 1e6),
+        _("writes    {size:,.1f} MB, nothing else on disk").format(size=plan.total_bytes / 1e6),
+        _("memory    about {size:,.0f} MB").format(size=cost.memory_bytes / 1e6),
+        _("time      about {seconds:,.0f} s on {threads} threads, by a sample timed now").format(
+            seconds=cost.seconds, threads=threads
+        ),
+    ])  # fmt: skip
+
+
+def plan_json(plan: Plan, threads: int) -> str:
+    cost = estimate(plan, threads)
+    tensors = [
+        {
+            "name": first.name,
+            "shape": _shape(first, *others),
+            "type": first.choice.final.name,
+            "bytes": first.n_bytes * (1 + len(others)),
+            "adapted": any(tensor.changes for tensor in (first, *others)),
+        }
+        for first, *others in plan.outputs
+    ]
+    return json.dumps({
+        "tensors": tensors, "parameters": plan.parameters, "read_bytes": plan.read_bytes,
+        "write_bytes": plan.total_bytes, "memory_bytes": cost.memory_bytes, "seconds": round(cost.seconds, 3),
+    })  # fmt: skip
+
+
+def _shape(first: PlannedTensor, *others: PlannedTensor) -> tuple[int, ...]:
+    return (1 + len(others), *first.shape) if others else first.shape
+
+
+def report_text(report: Report) -> str:
+    text = _("{out}: {size:,.1f} MB, {quantization}, {parameters:,} parameters, {seconds:,.1f} s").format(
+        out=report.out, size=report.n_bytes / 1e6, quantization=report.quantization,
+        parameters=report.parameters, seconds=report.seconds,
+    )  # fmt: skip
+    if report.changed:
+        text += "\n" + _("the adapter changed {changed:,} weights").format(changed=report.changed)
+    return text + f"\nsha256 {report.sha256}"
+
+
+def report_json(report: Report) -> str:
+    return json.dumps({
+        "out": str(report.out), "quantization": report.quantization, "parameters": report.parameters,
+        "bytes": report.n_bytes, "sha256": report.sha256, "changed": report.changed,
+        "seconds": round(report.seconds, 3),
+    })  # fmt: skip

@@ -1,0 +1,1 @@
+"""Which type each tensor gets, and the quantizers that make its bytes."""
