@@ -201,7 +201,7 @@ def _from_child_process() -> list[Attempt]:
     """A fresh interpreter that installs nothing itself: what it is refused, it inherited."""
     ran = subprocess.run(
         [sys.executable, "-P", "-m", "localfin.probe", "child process"],
-        env=bare_environment(__package__), capture_output=True, check=False,
+        env=bare_environment("localfin"), capture_output=True, check=False,
     )  # fmt: skip
     if ran.returncode != 0:
         words = ran.stderr.decode("utf-8", "replace").strip()[-200:]

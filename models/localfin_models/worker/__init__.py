@@ -263,7 +263,7 @@ def _spawn(service: str) -> _Process:
 def bare_environment(package: str) -> dict[str, str]:
     """Few variables of ours, where `package` and this one lie; no proxy, no token, no switch of a library."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-    found = (importlib.util.find_spec(name) for name in (package, __package__.partition(".")[0]))
+    found = (importlib.util.find_spec(name) for name in (package, __name__.partition(".")[0]))
     packages = [str(Path(spec.origin).parent.parent) for spec in found if spec is not None and spec.origin]
     paths = [*dict.fromkeys(packages), kept.get("PYTHONPATH", "")]
     return kept | {
