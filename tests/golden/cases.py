@@ -8,6 +8,11 @@ Architecture = Literal[
     "llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe", "gemma2", "gemma3_text", "phi3", "exaone", "exaone4"
 ]
 """config.json's `model_type`."""
+Vocabulary = Literal[
+    "llama-spm", "llama-spm-json", "llama-spm-json-ko", "llama-bpe", "llama-bpe-ko", "qwen2", "gpt-2", "deepseek-llm",
+    "tekken",
+]  # fmt: skip
+"""llama-spm-json is Llama 2's vocabulary without its tokenizer.model; -ko stands for Korean words beside it."""
 Dtype = Literal["bf16", "f16", "f32"]
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 LINEAR = (*ATTENTION, "gate_proj", "up_proj", "down_proj")
@@ -46,10 +51,9 @@ class Case:
 
     name: str
     architecture: Architecture
-    vocabulary: Literal["llama-spm", "llama-spm-json", "llama-bpe", "qwen2", "gpt-2", "deepseek-llm", "tekken"]
-    """llama-spm-json is Llama 2's vocabulary without its tokenizer.model."""
+    vocabulary: Vocabulary
     vocab_size: int
-    """Rows of the embedding; of a SentencePiece vocabulary so many pieces are taken, less `padding`."""
+    """Rows of the embedding; of a vocabulary that is larger so many tokens are taken, less `padding`."""
     hidden: int
     layers: int
     heads: int

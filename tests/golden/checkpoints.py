@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tests.golden import vocabularies
 from tests.golden.cases import Adapter, Case, Dtype
 from tests.golden.layouts import shapes
+from tests.golden.tokenizer_files import ends, write_json, write_vocabulary
 
 Tensors = dict[str, np.ndarray[Any, Any]]
 _NAMES = {"bf16": "BF16", "f16": "F16", "f32": "F32"}
@@ -31,42 +31,36 @@ _ARCHITECTURES = {
     "exaone": "ExaoneForCausalLM",
     "exaone4": "Exaone4ForCausalLM",
 }
-_ENDS = {
-    "llama-bpe": (128_000, 128_009),
-    "qwen2": (151_643, 151_645),
-    "gpt-2": (50_256, 50_256),
-    "deepseek-llm": (100_000, 100_001),
-}
-"""Ids that begin and end a text; of a SentencePiece vocabulary 1 and 2."""
-_SPM_CONFIG = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-_SPM_TEMPLATE = "{{ bos_token }}{% for m in messages %}[INST] {{ m['content'] }} [/INST]{% endfor %}"
-_LLAMA3_TEMPLATE = (
-    "{% for m in messages %}<|start_header_id|>{{ m['role'] }}<|end_header_id|>\n\n{{ m['content'] }}<|eot_id|>"
-    "{% endfor %}"
-)
-_QWEN2_TEMPLATE = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
 
 
 def build(case: Case, folder: Path) -> tuple[Path, list[Path]]:
     """Writes the case's base and adapters below `folder`; returns their paths."""
-    base = folder / "base"
+    return write_base(case, folder / "base"), write_adapters(case, folder, case.name)
+
+
+def write_base(case: Case, base: Path) -> Path:
     base.mkdir(parents=True)
-    _write_json(base / "config.json", _config(case))
+    write_json(base / "config.json", _config(case))
     if case.vocabulary != "qwen2":  # a folder without one, too
-        _write_json(base / "generation_config.json", {"do_sample": True, "temperature": 0.6, "top_p": 0.9})
+        write_json(base / "generation_config.json", {"do_sample": True, "temperature": 0.6, "top_p": 0.9})
     write_vocabulary(case, base)
     _write_shards(base, {name: _weight(case, name, shape) for name, shape in shapes(case)}, case)
-    adapters: list[Path] = []
+    return base
+
+
+def write_adapters(case: Case, folder: Path, seed: str) -> list[Path]:
+    """Below `folder`, which may not yet exist; their values follow from `seed`."""
+    paths: list[Path] = []
     for number, adapter in enumerate(case.adapters, 1):
         path = folder / f"adapter{number}"
-        path.mkdir()
-        _write_json(path / "adapter_config.json", _adapter_config(adapter))
-        tensors = dict(sorted(adapter_tensors(case, adapter, f"{case.name}/{number}").items()))
+        path.mkdir(parents=True)
+        write_json(path / "adapter_config.json", _adapter_config(adapter))
+        tensors = dict(sorted(adapter_tensors(case, adapter, f"{seed}/{number}").items()))
         write_safetensors(path / "adapter_model.safetensors", tensors, adapter.dtype)
         if adapter.added_tokens:
             write_vocabulary(case, path, adapter.added_tokens)
-        adapters.append(path)
-    return base, adapters
+        paths.append(path)
+    return paths
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray[Any, Any]], dtype: Dtype) -> None:
@@ -139,7 +133,7 @@ def _write_shards(base: Path, tensors: Tensors, case: Case) -> None:
         write_safetensors(base / file, {name: tensors[name] for name in own}, case.dtype)
         weight_map |= dict.fromkeys(own, file)
     size = sum(array.nbytes for array in tensors.values())
-    _write_json(base / "model.safetensors.index.json", {"metadata": {"total_size": size}, "weight_map": weight_map})
+    write_json(base / "model.safetensors.index.json", {"metadata": {"total_size": size}, "weight_map": weight_map})
 
 
 def adapter_tensors(case: Case, adapter: Adapter, seed: str) -> Tensors:
@@ -240,7 +234,7 @@ def _adapter_config(adapter: Adapter) -> dict[str, Any]:
 
 
 def _config(case: Case) -> dict[str, Any]:
-    bos, eos = _ENDS.get(case.vocabulary, (1, 2))
+    bos, eos = ends(case)
     config: dict[str, Any] = {
         "architectures": [_ARCHITECTURES[case.architecture]],
         "model_type": case.architecture,
@@ -263,52 +257,3 @@ def _config(case: Case) -> dict[str, Any]:
         del config["rope_theta"]
         config["dtype"] = config.pop("torch_dtype")
     return config
-
-
-def write_vocabulary(case: Case, folder: Path, adapters: tuple[str, ...] = ()) -> None:
-    """The case's tokenizer, and what an adapter's tokenizer adds to it."""
-    config: dict[str, Any]
-    size = case.vocab_size - case.padding - len(case.added_tokens)
-    added_tokens = case.added_tokens + adapters
-    if case.vocabulary == "llama-spm":
-        (folder / "tokenizer.model").write_bytes(vocabularies.sentencepiece(size))
-        added = {
-            str(size + index): {"content": token, "special": token.startswith("<|"), "normalized": False}
-            for index, token in enumerate(added_tokens)
-        }
-        config = {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, "add_eos_token": False}
-        config |= _SPM_CONFIG | {"chat_template": _SPM_TEMPLATE}
-        config |= {"added_tokens_decoder": added} if added else {}
-        if case.architecture == "phi3":  # its added tokens are read from here, too
-            entries = [{"id": int(index)} | entry for index, entry in added.items()]
-            _write_json(folder / "tokenizer.json", {"version": "1.0", "added_tokens": entries})
-    elif case.vocabulary == "llama-spm-json":
-        (folder / "tokenizer.json").write_text(vocabularies.sentencepiece_json(size, added_tokens), encoding="utf-8")
-        (folder / "chat_template.jinja").write_text(_SPM_TEMPLATE, encoding="utf-8")
-        config = {"tokenizer_class": "LlamaTokenizer"} | _SPM_CONFIG
-    elif case.vocabulary == "llama-bpe":
-        (folder / "tokenizer.json").write_text(vocabularies.llama3(), encoding="utf-8")
-        config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|begin_of_text|>"}
-        config |= {"eos_token": "<|eot_id|>", "chat_template": _LLAMA3_TEMPLATE}
-    elif case.vocabulary == "tekken":
-        (folder / "tokenizer.json").write_text(vocabularies.tekken(), encoding="utf-8")
-        config = {"tokenizer_class": "PreTrainedTokenizerFast", "add_bos_token": True, "chat_template": _SPM_TEMPLATE}
-        config |= _SPM_CONFIG
-    elif case.vocabulary == "gpt-2":
-        (folder / "tokenizer.json").write_text(vocabularies.gpt2(), encoding="utf-8")
-        config = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False, "chat_template": _QWEN2_TEMPLATE}
-        config |= dict.fromkeys(("bos_token", "eos_token", "unk_token"), "<|endoftext|>")
-    elif case.vocabulary == "deepseek-llm":
-        (folder / "tokenizer.json").write_text(vocabularies.deepseek(), encoding="utf-8")
-        config = {"tokenizer_class": "LlamaTokenizerFast", "add_bos_token": True, "add_eos_token": False}
-        config |= {"bos_token": "<｜begin▁of▁sentence｜>", "eos_token": "<｜end▁of▁sentence｜>"}
-        config |= {"pad_token": config["eos_token"], "chat_template": _SPM_TEMPLATE}
-    else:
-        (folder / "tokenizer.json").write_text(vocabularies.qwen2(), encoding="utf-8")
-        config = {"tokenizer_class": "Qwen2Tokenizer", "add_prefix_space": False, "bos_token": None}
-        config |= {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "chat_template": _QWEN2_TEMPLATE}
-    _write_json(folder / "tokenizer_config.json", config)
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gguf import GGUFReader
+from tests.golden.vocabularies import BYTE_LETTERS
 
 KEPT = {"llama-spm": 32_000, "llama-bpe": 128_256, "qwen2": 151_646, "gpt-2": 50_257, "deepseek-llm": 100_015}
 """The vocabularies and how many of their tokens are real (the rest is padding)."""
@@ -26,9 +27,10 @@ def main(llama_cpp: Path, tekken: Path) -> None:
         field = GGUFReader(llama_cpp / "models" / f"ggml-vocab-{name}.gguf").fields["tokenizer.ggml.tokens"]
         words = [bytes(field.parts[index]).decode() for index in field.data[:count]]
         pack(name, words)
-    letters = bytes_as_letters()
     entries = json.loads(tekken.read_text(encoding="utf-8"))["vocab"][:TEKKEN_WORDS]
-    pack("tekken", ["".join(letters[byte] for byte in base64.b64decode(entry["token_bytes"])) for entry in entries])
+    pack(
+        "tekken", ["".join(BYTE_LETTERS[byte] for byte in base64.b64decode(entry["token_bytes"])) for entry in entries]
+    )
 
 
 def pack(name: str, words: Sequence[str]) -> None:
@@ -36,13 +38,6 @@ def pack(name: str, words: Sequence[str]) -> None:
     target = Path(__file__).parent / "vocab" / f"{name}.json.xz"
     target.write_bytes(packed)
     print(f"{target.name}: {len(words)} tokens, {len(packed)} bytes")
-
-
-def bytes_as_letters() -> dict[int, str]:
-    """GPT-2's spelling of bytes: those that print stand for themselves, the rest follow from U+0100."""
-    printing = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printing]
-    return {byte: chr(byte) for byte in printing} | {byte: chr(256 + index) for index, byte in enumerate(others)}
 
 
 if __name__ == "__main__":

@@ -7,15 +7,19 @@ llama.cpp (MIT), see README.md. Nothing here needs a network or an installed tok
 import json
 import lzma
 import struct
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 _FOLDER = Path(__file__).parent / "vocab"
-_LLAMA3_WORDS = 128_000
-_QWEN2_WORDS = 151_643
-_GPT2_WORDS = 50_256
-_DEEPSEEK_WORDS = 100_000
+SIZES = {
+    "llama-spm": 32_000, "llama-bpe": 128_256, "qwen2": 151_646, "gpt-2": 50_257, "deepseek-llm": 100_015,
+    "tekken": 131_072, "llama-bpe-ko": 128_256 + 21,
+}  # fmt: skip
+"""Tokens of each vocabulary, whole."""
+SPECIAL = {"llama-bpe": 256, "qwen2": 3, "gpt-2": 1, "deepseek-llm": 15, "tekken": 1_000}
+"""How many of them stand apart from the words: tekken's in front, the others' behind."""
 _DEEPSEEK_SPLITS = (
     r"[\r\n]", r"\s?[\p{Lu}\p{Ll}\p{Lt}]+", r"\s?[!-/:-~！-／：-～‘-‟\u3000-。]+", r"\s+$", "[一-龥ࠀ-一가-\ud7ff]+",
 )  # fmt: skip
@@ -31,6 +35,19 @@ _TEKKEN_SPLIT = (
 _SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+
+KOREAN = ("은행", "금리", "계좌", "금융위원회")
+"""Words that the Korean fine-tunes here add to a vocabulary."""
+
+
+def _byte_letters() -> dict[int, str]:
+    printing = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printing]
+    return {byte: chr(byte) for byte in printing} | {byte: chr(256 + index) for index, byte in enumerate(others)}
+
+
+BYTE_LETTERS = _byte_letters()
+"""GPT-2's spelling of bytes: those that print stand for themselves, the rest follow from U+0100."""
 
 
 @cache
@@ -62,9 +79,15 @@ def sentencepiece(size: int) -> bytes:
 
 
 @cache
-def sentencepiece_json(size: int, added: tuple[str, ...]) -> str:
-    """The same vocabulary as a `tokenizer.json` alone, as fine-tunes often come: merges, no scores; `added` behind."""
+def sentencepiece_json(size: int, added: tuple[str, ...], *, korean: bool = False) -> str:
+    """The same vocabulary as a `tokenizer.json` alone, as fine-tunes often come: merges, no scores; `added` behind.
+
+    `korean` puts Korean words in the place of the last pieces, ordinary ones with merges of their own.
+    """
     words = tokens("llama-spm")[:size]
+    if korean:
+        more = expansion([f"▁{word}" for word in KOREAN] + list(KOREAN), frozenset(words))
+        words = (*words[: size - len(more)], *more)
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     specials = [*enumerate(words[:3]), *enumerate(added, size)]
     replaced = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
@@ -104,31 +127,52 @@ def sentencepiece_json(size: int, added: tuple[str, ...]) -> str:
     return json.dumps(tokenizer, ensure_ascii=False)
 
 
+def byte_level(name: str, size: int, added: tuple[str, ...] = ()) -> str:
+    """The `tokenizer.json` of vocabulary `name` in `size` tokens: its first words, its special tokens, then `added`."""
+    makers = {"llama-bpe": llama3, "llama-bpe-ko": llama3_korean, "qwen2": qwen2, "gpt-2": gpt2}
+    makers |= {"deepseek-llm": deepseek, "tekken": tekken}
+    return makers[name](min(size, SIZES[name]), added)
+
+
 @cache
-def llama3() -> str:
-    """Llama 3's `tokenizer.json` (128,256 tokens), merges as "left right" strings."""
-    words = tokens("llama-bpe")[:_LLAMA3_WORDS]
-    post = _bos_template("<|begin_of_text|>", 128_000)
-    added = list(enumerate(tokens("llama-bpe")))[_LLAMA3_WORDS:]
+def llama3(size: int = SIZES["llama-bpe"], added: tuple[str, ...] = ()) -> str:
+    """Llama 3's `tokenizer.json`, merges as "left right" strings."""
+    return _llama3(*_parts("llama-bpe", size, added), ())
+
+
+@cache
+def llama3_korean(size: int = SIZES["llama-bpe-ko"], added: tuple[str, ...] = ()) -> str:
+    """Llama 3's vocabulary with Korean words behind its special tokens, as fine-tunes expand it."""
+    spelled = ["".join(map(BYTE_LETTERS.__getitem__, word.encode())) for word in KOREAN]
+    more = expansion(spelled, frozenset(tokens("llama-bpe")[:size]))
+    words, special = _parts("llama-bpe", size - len(more), ())
+    return _llama3(words, [*special, *enumerate(added, size)], more)
+
+
+def _llama3(words: tuple[str, ...], special: list[tuple[int, str]], more: tuple[str, ...]) -> str:
+    begin = _bos_template("<|begin_of_text|>", len(words))
     return _byte_level_json(
         words,
-        [f"{left} {right}" for left, right in _all_merges(words)],
-        added,
+        [f"{left} {right}" for left, right in _all_merges((*words, *more))],
+        special,
         normalizer=None,
         pre=[_split(_SPLIT % "{1,3}"), _byte_level(False, False)],
-        post_processor={"type": "Sequence", "processors": [_byte_level(True, True), post]},
+        post_processor={"type": "Sequence", "processors": [_byte_level(True, True), begin]},
         ignore_merges=True,
+        more=more,
     )
 
 
 @cache
-def tekken() -> str:
-    """The `tokenizer.json` of Mistral's tekken vocabulary (131,072 tokens), the special tokens in front."""
-    special = [*_TEKKEN_SPECIAL, *(f"<SPECIAL_{index}>" for index in range(len(_TEKKEN_SPECIAL), 1_000))]
+def tekken(size: int = SIZES["tekken"], added: tuple[str, ...] = ()) -> str:
+    """The `tokenizer.json` of Mistral's tekken vocabulary, the special tokens in front."""
+    count = SPECIAL["tekken"]
+    words = tokens("tekken")[: size - count]
+    special = [*_TEKKEN_SPECIAL, *(f"<SPECIAL_{index}>" for index in range(len(_TEKKEN_SPECIAL), count))]
     return _byte_level_json(
-        (*special, *tokens("tekken")),
-        [f"{left} {right}" for left, right in _all_merges(tokens("tekken"))],
-        list(enumerate(special)),
+        (*special, *words),
+        [f"{left} {right}" for left, right in _all_merges(words)],
+        [*enumerate(special), *enumerate(added, size)],
         normalizer=None,
         pre=[_split(_TEKKEN_SPLIT), _byte_level(True, False)],
         post_processor=_bos_template("<s>", 1),
@@ -138,14 +182,13 @@ def tekken() -> str:
 
 
 @cache
-def qwen2() -> str:
-    """Qwen2's `tokenizer.json` (151,646 tokens), merges as [left, right] pairs."""
-    words = tokens("qwen2")[:_QWEN2_WORDS]
-    added = list(enumerate(tokens("qwen2")))[_QWEN2_WORDS:]
+def qwen2(size: int = SIZES["qwen2"], added: tuple[str, ...] = ()) -> str:
+    """Qwen2's `tokenizer.json`, merges as [left, right] pairs."""
+    words, special = _parts("qwen2", size, added)
     return _byte_level_json(
         words,
         [list(pair) for pair in _one_merge_each(words)],
-        added,
+        special,
         normalizer={"type": "NFC"},
         pre=[_split(_SPLIT % ""), _byte_level(False, False)],
         post_processor=_byte_level(False, False),
@@ -154,13 +197,13 @@ def qwen2() -> str:
 
 
 @cache
-def gpt2() -> str:
-    """GPT-2's `tokenizer.json` (50,257 tokens): the smallest real vocabulary with a known pre-tokenizer."""
-    words = tokens("gpt-2")[:_GPT2_WORDS]
+def gpt2(size: int = SIZES["gpt-2"], added: tuple[str, ...] = ()) -> str:
+    """GPT-2's `tokenizer.json`: the smallest real vocabulary with a known pre-tokenizer."""
+    words, special = _parts("gpt-2", size, added)
     return _byte_level_json(
         words,
         [f"{left} {right}" for left, right in _one_merge_each(words)],
-        list(enumerate(tokens("gpt-2")))[_GPT2_WORDS:],
+        special,
         normalizer=None,
         pre=[_byte_level(True, True)],
         post_processor=_byte_level(True, True),
@@ -169,22 +212,35 @@ def gpt2() -> str:
 
 
 @cache
-def deepseek() -> str:
-    """DeepSeek LLM's `tokenizer.json` (100,015 tokens), the beginning of a text marked in its post-processor.
+def deepseek(size: int = SIZES["deepseek-llm"], added: tuple[str, ...] = ()) -> str:
+    """DeepSeek LLM's `tokenizer.json`, the beginning of a text marked in its post-processor.
 
     The published file leaves that to the tokenizer's class, which transformers 5 no longer asks.
     """
-    words = tokens("deepseek-llm")[:_DEEPSEEK_WORDS]
+    words, special = _parts("deepseek-llm", size, added)
     digits = {"type": "Digits", "individual_digits": True}
     return _byte_level_json(
         words,
         [f"{left} {right}" for left, right in _one_merge_each(words)],
-        list(enumerate(tokens("deepseek-llm")))[_DEEPSEEK_WORDS:],
+        special,
         normalizer=None,
         pre=[*map(_split, _DEEPSEEK_SPLITS), digits, _byte_level(True, False)],
-        post_processor=_bos_template("<｜begin▁of▁sentence｜>", _DEEPSEEK_WORDS),
+        post_processor=_bos_template("<｜begin▁of▁sentence｜>", len(words)),
         ignore_merges=False,
     )
+
+
+def _parts(name: str, size: int, added: tuple[str, ...]) -> tuple[tuple[str, ...], list[tuple[int, str]]]:
+    """The first words of a vocabulary of `size` tokens; its special tokens and the added ones, with their ids."""
+    words, special = tokens(name)[: size - SPECIAL[name]], tokens(name)[-SPECIAL[name] :]
+    return words, list(enumerate((*special, *added), len(words)))
+
+
+def expansion(words: Sequence[str], known: frozenset[str]) -> tuple[str, ...]:
+    """What a vocabulary lacks to put `words` together from the left: letters, then longer and longer beginnings."""
+    pieces = [*(letter for word in words for letter in word)]
+    pieces += [word[:end] for word in words for end in range(2, len(word) + 1)]
+    return tuple(dict.fromkeys(piece for piece in pieces if piece not in known))
 
 
 def _all_merges(words: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -221,9 +277,11 @@ def _byte_level_json(
     pre: list[dict[str, Any]],
     post_processor: dict[str, Any],
     ignore_merges: bool,
+    more: tuple[str, ...] = (),
     marked: tuple[str, ...] = ("<",),
 ) -> str:
-    """`added` are special where they begin with one of `marked`."""
+    """`added` are special where they begin with one of `marked`; the ids of `more` follow theirs."""
+    behind = len(words) + SPECIAL["llama-bpe"]
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     tokenizer = {
         "version": "1.0",
@@ -245,7 +303,7 @@ def _byte_level_json(
             "fuse_unk": False,
             "byte_fallback": False,
             "ignore_merges": ignore_merges,
-            "vocab": {word: rank for rank, word in enumerate(words)},
+            "vocab": {word: rank for rank, word in (*enumerate(words), *enumerate(more, behind))},
             "merges": merges,
         },
     }
