@@ -20,7 +20,8 @@ _NAMES = {"linux": "libggml-base.so", "darwin": "libggml-base.dylib", "win32": "
 
 
 @cache
-def _library() -> ctypes.CDLL:
+def library() -> ctypes.CDLL:
+    """libggml-base, its functions as C declares them. Raises LocalfinError where llama-cpp-python is not installed."""
     spec = importlib.util.find_spec("llama_cpp")
     if spec is None or spec.origin is None:
         raise LocalfinError(
@@ -35,6 +36,10 @@ def _library() -> ctypes.CDLL:
     library.ggml_quantize_chunk.argtypes = [
         ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p,
     ]  # fmt: skip
+    library.ggml_get_name.restype, library.ggml_get_name.argtypes = ctypes.c_char_p, [ctypes.c_void_p]
+    library.ggml_nelements.restype, library.ggml_nelements.argtypes = ctypes.c_int64, [ctypes.c_void_p]
+    library.ggml_get_data_f32.restype = ctypes.POINTER(ctypes.c_float)
+    library.ggml_get_data_f32.argtypes = [ctypes.c_void_p]
     return library
 
 
@@ -48,7 +53,7 @@ def quantize(kind: GGMLQuantizationType, rows: NDArray[np.float32]) -> NDArray[n
     rows = np.ascontiguousarray(rows, np.float32)
     count, columns = rows.shape
     out = np.empty((count, row_bytes(kind, columns)), np.uint8)
-    written = _library().ggml_quantize_chunk(int(kind), rows.ctypes.data, out.ctypes.data, 0, count, columns, None)
+    written = library().ggml_quantize_chunk(int(kind), rows.ctypes.data, out.ctypes.data, 0, count, columns, None)
     if written != out.nbytes:
         raise LocalfinError(
             _("ggml wrote {written} bytes of {name} where {nbytes} were expected").format(

@@ -276,6 +276,8 @@ def bare_environment(package: str) -> dict[str, str]:
         "GGML_NO_BACKTRACE": "1",
         # Every arena reserves address space, which is what the memory limit counts.
         "MALLOC_ARENA_MAX": "2",
+        # BLAS would start its threads when numpy is imported: before the seal, which binds only later ones.
+        "OPENBLAS_NUM_THREADS": "1",
         # OpenMP threads wait for each other in a busy loop. Where other programs want the cores too, its default length
         # made decoding several times slower (1.1 B parameters, two busy cores: 0.5-0.8 tokens/s against 5); on free
         # cores this length costs nothing (28.5 against 27).

@@ -1,0 +1,1 @@
+"""Whether a converted model is what its source was: tokens, chat template, logits, the adapter's effect."""

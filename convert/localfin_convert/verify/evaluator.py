@@ -1,0 +1,176 @@
+"""The evaluator's side in the sealed child: one GGUF in llama.cpp, on the processor alone, asked for its numbers.
+
+Imported by the child only. `llama.py` is the parent's side and says what each call gives.
+"""
+
+import base64
+import ctypes
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from localfin_convert.quantize import ggml
+from localfin_convert.verify.perplexity import Perplexity, Scores
+from localfin_models.errors import InputRefused, LocalfinError, NotEnough
+from localfin_models.language import _
+from localfin_models.llama_binding import Log, abort_callback, load_binding
+from localfin_models.seal import WorkerLimits
+from localfin_models.worker.child import CancelFlag, Emit
+
+_F32 = 0  # ggml_type
+_FLASH_OFF = 0  # llama_flash_attn_type
+_UBATCH = 512
+
+
+class Evaluator:
+    """Loads its model at the first call, sealed; nothing is freed but contexts, as the process ends with its model."""
+
+    def prepare(self, options: dict[str, Any], limits: WorkerLimits, cancelled: CancelFlag) -> WorkerLimits:
+        """`options`: path, threads, repack."""
+        self._options, self._cancelled = options, cancelled
+        self._b = load_binding()
+        self._ggml = ggml.library()
+        self._log = Log(self._b)
+        self._abort = abort_callback(self._b)
+        self._model: Any = None
+        return limits
+
+    def handle(self, call: str, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
+        if self._model is None:
+            self._load()
+        match call:
+            case "tokenize":
+                return {"tokens": [self._tokenize(text, **arguments["how"]) for text in arguments["texts"]]}
+            case "texts":
+                return {"texts": [self._text(tokens) for tokens in arguments["tokens"]]}
+            case "special":
+                return {"bos": self._spelling("bos"), "eos": self._spelling("eos")}
+            case "logits":
+                return self._logits(arguments["texts"], arguments["layers"], emit)
+            case "perplexity":
+                return asdict(self._perplexity(arguments["text"], arguments["n_ctx"], emit))
+            case _:
+                raise LocalfinError(f"the evaluator knows no call {call!r}")
+
+    def _load(self) -> None:
+        params = self._b.llama_model_default_params()
+        params.n_gpu_layers = 0
+        # Repacking for the processor copies every weight: for a few texts that costs more than it saves.
+        params.use_extra_bufts = self._options["repack"]
+        self._log.clear()
+        self._model = self._b.llama_model_load_from_file(self._options["path"].encode(), params)
+        if not self._model:
+            reason = self._log.reason() or _("no reason given")
+            raise InputRefused(_("llama.cpp cannot load it: {reason}").format(reason=reason))
+        self._vocab = self._b.llama_model_get_vocab(self._model)
+        self._width = int(self._b.llama_model_n_embd(self._model))
+        self._size = int(self._b.llama_vocab_n_tokens(self._vocab))
+
+    def _tokenize(self, text: str, special: bool, parse: bool) -> list[int]:
+        data = text.encode()
+        room = len(data) + 8
+        tokens = (self._b.llama_token * room)()
+        count = self._b.llama_tokenize(self._vocab, data, len(data), tokens, room, special, parse)
+        if count < 0:
+            raise LocalfinError(_("the text could not be split into tokens"))
+        return list(tokens[:count])
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        array = (self._b.llama_token * len(tokens))(*tokens)
+        buffer = ctypes.create_string_buffer(16)
+        size = self._b.llama_detokenize(self._vocab, array, len(tokens), buffer, len(buffer), False, True)
+        if size < 0:
+            buffer = ctypes.create_string_buffer(-size)
+            size = self._b.llama_detokenize(self._vocab, array, len(tokens), buffer, len(buffer), False, True)
+        return buffer.raw[:size].decode("utf-8", "replace")
+
+    def _spelling(self, kind: str) -> str:
+        token = getattr(self._b, f"llama_vocab_{kind}")(self._vocab)
+        text = self._b.llama_vocab_get_text(self._vocab, token) if token >= 0 else b""
+        return (text or b"").decode("utf-8", "replace")
+
+    def _logits(self, texts: Sequence[Sequence[int]], layers: int | None, emit: Emit) -> dict[str, Any]:
+        """One event a text and position, in order: `values` in base64, float32, little-endian."""
+        tap = None if layers is None else _Tap(self._b, self._ggml, f"l_out-{layers - 1}")
+        with self._context(max(map(len, texts)), tap) as context:
+            for tokens in texts:
+                for row in self._rows(context, tokens, tap):
+                    emit({"values": base64.b64encode(row.astype("<f4").tobytes()).decode("ascii")})
+        return {}
+
+    def _rows(self, context: Any, tokens: Sequence[int], tap: "_Tap | None") -> NDArray[np.float32]:
+        if tap is None:
+            return self._decode(context, tokens, 0)
+        tap.found.clear()
+        self._decode(context, tokens, len(tokens) - 1)
+        if not tap.found:
+            raise LocalfinError(f"llama.cpp computed no {tap.name}")
+        return np.concatenate(tap.found).reshape(len(tokens), self._width)
+
+    def _perplexity(self, text: str, n_ctx: int, emit: Emit) -> Perplexity:
+        """As llama.cpp's own tool: chunks of n_ctx tokens from position 0, each one's second half scored."""
+        tokens = self._tokenize(text, special=True, parse=False)
+        scores = Scores.over(len(tokens), n_ctx)
+        bos = self._b.llama_vocab_bos(self._vocab) if self._b.llama_vocab_get_add_bos(self._vocab) else None
+        with self._context(scores.n_ctx) as context:
+            for number in range(scores.chunks):
+                chunk = tokens[number * scores.n_ctx : (number + 1) * scores.n_ctx]
+                told = chunk if bos is None else [bos, *chunk[1:]]
+                logits = self._decode(context, told, scores.first)
+                scores.add(logits[:-1], chunk[scores.first + 1 :])
+                emit({"chunk": [number + 1, scores.chunks]})
+        return scores.result()
+
+    def _decode(self, context: Any, tokens: Sequence[int], first: int) -> NDArray[np.float32]:
+        """Logits of the positions from `first` on, (positions, vocabulary); llama.cpp's own memory, until the next."""
+        b, count = self._b, len(tokens)
+        b.llama_memory_clear(b.llama_get_memory(context), True)
+        array = (b.llama_token * count)(*tokens)
+        wanted = (ctypes.c_int8 * count)(*(position >= first for position in range(count)))
+        answer = b.llama_decode(context, b.llama_batch(count, array, None, None, None, None, wanted))
+        if answer != 0:
+            raise LocalfinError(_("llama.cpp could not compute this step (code {code})").format(code=answer))
+        return np.ctypeslib.as_array(b.llama_get_logits(context), (count - first, self._size))
+
+    @contextmanager
+    def _context(self, n_ctx: int, tap: "_Tap | None" = None) -> Iterator[Any]:
+        params = self._b.llama_context_default_params()
+        params.n_ctx = params.n_batch = n_ctx
+        params.n_ubatch = min(n_ctx, _UBATCH)
+        params.n_threads = params.n_threads_batch = self._options["threads"]
+        # What llama.cpp can do most exactly: keys and values in float32, attention as it is written.
+        params.type_k = params.type_v = _F32
+        params.flash_attn_type = _FLASH_OFF
+        params.abort_callback = self._abort
+        params.abort_callback_data = ctypes.cast(self._cancelled.bytes, ctypes.c_void_p)
+        if tap is not None:
+            params.cb_eval = tap.callback
+        self._log.clear()
+        context = self._b.llama_init_from_model(self._model, params)
+        if not context:
+            raise NotEnough(self._log.reason() or _("out of memory"))
+        try:
+            yield context
+        finally:
+            self._b.llama_free(context)
+
+
+class _Tap:
+    """ggml's callback for each operation: takes the output of the one called `name`, and ends the computation there."""
+
+    def __init__(self, binding: Any, functions: ctypes.CDLL, name: str) -> None:
+        self.name, self.found = name, list[NDArray[np.float32]]()
+        self._functions, self._wanted = functions, name.encode()
+        self.callback = binding.ggml_backend_sched_eval_callback(self._receive)
+
+    def _receive(self, tensor: int, asking: bool, _user_data: object) -> bool:
+        if asking:
+            return bool(self._functions.ggml_get_name(tensor) == self._wanted)
+        count = self._functions.ggml_nelements(tensor)
+        data = self._functions.ggml_get_data_f32(tensor)
+        self.found.append(np.ctypeslib.as_array(data, (count,)).copy())
+        return False
