@@ -1,20 +1,21 @@
 """One block of rows on its way: read, merge, reorder, quantize. Peak memory: a few times `BLOCK_ELEMENTS` a thread."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import BinaryIO
 
 import numpy as np
 from gguf import GGMLQuantizationType as Type
 from numpy.typing import NDArray
 
+from localfin_convert.adapter import Step
 from localfin_convert.architectures.family import permute_rows
 from localfin_convert.plan import PlannedTensor
 from localfin_convert.quantize import ggml
-from localfin_convert.read.numbers import bf16_bits, read_rows, round_to, to_f32
-from localfin_convert.read.safetensors_file import StoredTensor
+from localfin_convert.read.numbers import bf16_bits, round_to
+from localfin_convert.read.positional import OpenFiles
+from localfin_convert.read.source import Source
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
@@ -61,43 +62,46 @@ def blocks(tensor: PlannedTensor, number: int) -> Iterator[Block]:
         yield Block(tensor, number, first, min(step, tensor.rows - first))
 
 
-def convert_block(block: Block, file: BinaryIO | None) -> Converted:
-    """Raises InputRefused for NaN or Inf, read or made. `file`: the source's shard; None for computed tensors."""
-    tensor, changed = block.tensor, Counter[int]()
-    if isinstance(tensor.source, StoredTensor):
-        assert file is not None
-        rows = to_f32(_read(file, tensor, block))
-        if not np.isfinite(rows).all():
-            raise InputRefused(_("tensor {name} holds NaN or Inf").format(name=tensor.source.name))
-        for step in tensor.changes:
-            before, rows = rows, step.change.merge(rows, block.first, tensor.source.dtype)
-            changed[step.adapter] += int(np.count_nonzero(before != rows))
-        if tensor.shift:  # in float16 where the tensor is: bfloat16 alone is widened first
-            rows = round_to("F16" if tensor.source.dtype == "F16" else "F32", rows + np.float32(tensor.shift))
-    else:
-        rows = tensor.source.reshape(tensor.rows, tensor.columns)[block.first : block.first + block.count]
+def convert_block(block: Block, files: OpenFiles) -> Converted:
+    """Raises InputRefused for NaN or Inf, read or made."""
+    tensor = block.tensor
+    rows, changed = merged_rows(tensor.source, tensor.changes, files, block.first, block.count)
+    if tensor.shift:  # in float16 where the tensor is: bfloat16 alone is widened first
+        rows = round_to("F16" if tensor.source.dtype == "F16" else "F32", rows + np.float32(tensor.shift))
     if tensor.heads and len(tensor.shape) == 1:
         rows = permute_rows(rows.T, tensor.heads).T
     elif tensor.heads:
         unit = tensor.rows // tensor.heads
         rows = permute_rows(rows, block.count // unit)
-    data = _encode(rows, tensor)
-    return Converted(block, data, changed)
+    return Converted(block, _encode(rows, tensor), changed)
 
 
-def _read(file: BinaryIO, tensor: PlannedTensor, block: Block) -> NDArray[np.generic]:
-    """The base's rows; zeros where an adapter lets the tensor grow beyond them."""
-    source = tensor.source
-    assert isinstance(source, StoredTensor)
-    stored = min(block.count, max(0, prod(source.shape[:-1]) - block.first))
-    rows = read_rows(file, source, min(block.first, prod(source.shape[:-1])), stored).reshape(stored, tensor.columns)
-    return rows if stored == block.count else np.pad(rows, ((0, block.count - stored), (0, 0)))
+def merged_rows(
+    source: Source, changes: Sequence[Step], files: OpenFiles, first: int, count: int
+) -> tuple[NDArray[np.float32], Counter[int]]:
+    """The checkpoint's rows `first` to `first + count` after the merge, and the weights each adapter changed in them.
+
+    Float32 (count, columns) that holds values of `source.dtype`, in the checkpoint's own order; infinite where a merge
+    overflows. Rows beyond the source's, which an adapter lets the tensor grow by, start as zeros. Raises InputRefused
+    for NaN or Inf in the source.
+    """
+    stored = prod(source.shape[:-1])
+    begin, end = min(first, stored), min(first + count, stored)
+    rows, changed = source.rows(files, begin, end - begin), Counter[int]()
+    if not np.isfinite(rows).all():
+        raise InputRefused(_("tensor {name} holds NaN or Inf").format(name=source.name))
+    if end - begin < count:
+        rows = np.pad(rows, ((0, count - (end - begin)), (0, 0)))
+    for step in changes:
+        before, rows = rows, step.change.merge(rows, first, source.dtype)
+        changed[step.adapter] += int(np.count_nonzero(before != rows))
+    return rows, changed
 
 
 def _encode(rows: NDArray[np.float32], tensor: PlannedTensor) -> NDArray[np.uint8]:
     intermediate, final = tensor.choice.intermediate, tensor.choice.final
     values = rows
-    if not (isinstance(tensor.source, StoredTensor) and tensor.source.dtype == intermediate.name):
+    if tensor.source.dtype != intermediate.name:
         values = round_to(intermediate.name, rows)
     if not np.isfinite(values).all():
         raise InputRefused(

@@ -5,7 +5,7 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -13,8 +13,7 @@ from typing import BinaryIO, TypeVar
 from localfin_convert.adapter import Weighted, weighted
 from localfin_convert.merge import Block, Converted, blocks, convert_block
 from localfin_convert.plan import Plan, Request, make_plan
-from localfin_convert.read.positional import open_to_read, write_at
-from localfin_convert.read.safetensors_file import StoredTensor
+from localfin_convert.read.positional import OpenFiles, write_at
 from localfin_convert.write.gguf_file import (
     Span,
     hash_back,
@@ -95,13 +94,10 @@ def write_tensors(
     spans += [span for tensor in journal.whole.values() for span in tensor.spans]
     changed, total = sum((tensor.changed for tensor in journal.whole.values()), Counter[int]()), plan.read_bytes
     done = sum(plan.tensors[number].read_bytes for number in journal.whole)
-    with ExitStack() as stack, ThreadPoolExecutor(threads, "convert") as pool:
-        paths = sorted({t.source.path for t in plan.tensors if isinstance(t.source, StoredTensor)})
-        shards = {path: stack.enter_context(open_to_read(path)) for path in paths}
+    with OpenFiles() as files, ThreadPoolExecutor(threads, "convert") as pool:
 
         def work(block: Block) -> tuple[Span, Converted]:
-            source = block.tensor.source
-            converted = convert_block(block, shards[source.path] if isinstance(source, StoredTensor) else None)
+            converted = convert_block(block, files)
             data = converted.data.tobytes()
             write_at(file, data, block.offset)
             return Span(block.offset, len(data), zlib.crc32(data)), converted

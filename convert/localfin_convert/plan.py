@@ -6,10 +6,8 @@ from itertools import groupby
 from math import prod
 from pathlib import Path
 
-import numpy as np
 from gguf import GGMLQuantizationType as Type
 from gguf import GGUFValueType
-from numpy.typing import NDArray
 
 from localfin_convert.adapter import Merge, Step, Weighted, open_adapters
 from localfin_convert.architectures import Family, Tensor, family_of
@@ -20,7 +18,7 @@ from localfin_convert.quantize import ggml, types
 from localfin_convert.quantize.types import Choice
 from localfin_convert.read.checkpoint import Checkpoint, open_checkpoint
 from localfin_convert.read.numbers import FLOATS
-from localfin_convert.read.safetensors_file import StoredTensor
+from localfin_convert.read.source import Computed, Source
 from localfin_convert.vocabulary import vocabulary_keys
 from localfin_convert.write.gguf_file import ALIGNMENT, Entry, header_bytes, padded
 from localfin_models.errors import InputRefused
@@ -48,8 +46,7 @@ class PlannedTensor:
     name: str
     shape: tuple[int, ...]
     """Rows, columns; columns alone for a vector (the reverse of ggml's order)."""
-    source: StoredTensor | NDArray[np.float32]
-    """A stored tensor, or one computed at planning time."""
+    source: Source
     changes: tuple[Step, ...]
     heads: int
     """Attention heads whose rows are reordered; 0 for none."""
@@ -70,7 +67,7 @@ class PlannedTensor:
 
     @property
     def read_bytes(self) -> int:
-        return self.source.n_bytes if isinstance(self.source, StoredTensor) else 0
+        return self.source.n_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +96,7 @@ class Plan:
 @dataclass(frozen=True, slots=True)
 class _Draft:
     target: Tensor
-    source: StoredTensor | NDArray[np.float32]
+    source: Source
     shape: tuple[int, ...]
     changes: tuple[Step, ...] = ()
 
@@ -137,7 +134,9 @@ def _drafts(merge: Merge, family: Family) -> list[_Draft]:
                 name=checkpoint.folder.name, missing=missing
             )
         )
-    drafts = [_Draft(Tensor(name), values, values.shape) for name, values in family.extra_tensors().items()]
+    drafts = [
+        _Draft(Tensor(name), Computed(name, values), values.shape) for name, values in family.extra_tensors().items()
+    ]
     for name, stored in checkpoint.tensors.items():
         target = family.tensor(name)
         if target is None:
@@ -190,7 +189,7 @@ def _size_label(shapes: Mapping[str, tuple[int, ...]], family: Family) -> str:
     return size_label(total, sum(prod(shape) for shape in shapes.values() if len(shape) == 3), family.experts)
 
 
-def _check(stored: StoredTensor, name: str, shape: tuple[int, ...], target: Tensor, family: Family) -> None:
+def _check(stored: Source, name: str, shape: tuple[int, ...], target: Tensor, family: Family) -> None:
     if stored.dtype not in FLOATS:
         raise InputRefused(
             _("tensor {name} is {dtype}; BF16, F16 or F32 were expected").format(name=stored.name, dtype=stored.dtype)

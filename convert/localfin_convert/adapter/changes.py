@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from localfin_convert.adapter.chain import chain_product
 from localfin_convert.adapter.norms import row_norms
-from localfin_convert.read.numbers import read_rows, round_to, to_f32
+from localfin_convert.read.numbers import round_to
+from localfin_convert.read.positional import OpenFiles
 from localfin_convert.read.safetensors_file import StoredTensor
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
@@ -126,8 +127,8 @@ class Replaced:
         return self.stored.identity()
 
     def merge(self, rows: Rows, first: int, dtype: str) -> Rows:
-        with self.stored.path.open("rb") as file:
-            values = to_f32(read_rows(file, self.stored, first, len(rows)))
+        with OpenFiles() as files:
+            values = self.stored.rows(files, first, len(rows))
         if not np.isfinite(values).all():
             raise InputRefused(_("adapter tensor {name} holds NaN or Inf").format(name=self.stored.name))
         return round_to(dtype, values)

@@ -22,6 +22,7 @@ from localfin_convert.adapter.through_peft import KINDS, ThroughPeft, read_throu
 from localfin_convert.read.checkpoint import Checkpoint
 from localfin_convert.read.positional import read_at
 from localfin_convert.read.safetensors_file import StoredTensor
+from localfin_convert.read.source import Source
 from localfin_convert.vocabulary.size import token_count
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
@@ -99,7 +100,7 @@ def open_adapters(checkpoint: Checkpoint, asked: Sequence[Weighted]) -> Merge:
     return Merge(replace(checkpoint, config=config, tensors=tensors), adapters, steps, rows, tokenizer)
 
 
-def _open(folder: Folder, base: Mapping[str, StoredTensor], *, tied: bool) -> Adapter:
+def _open(folder: Folder, base: Mapping[str, Source], *, tied: bool) -> Adapter:
     kind = folder.config.get("peft_type")
     if kind == "LORA":
         found = read_lora(folder, base)
@@ -210,7 +211,7 @@ def _refuse_exclusive(name: str, steps: Sequence[Step], adapters: Sequence[Adapt
             )
 
 
-def _vocabulary_rows(tensors: Mapping[str, StoredTensor], steps: Mapping[str, tuple[Step, ...]]) -> int | None:
+def _vocabulary_rows(tensors: Mapping[str, Source], steps: Mapping[str, tuple[Step, ...]]) -> int | None:
     """Rows of embedding and head after the merge; None where they are the base's."""
     rows = {name: _rows(name, tensors[name], steps.get(name, ())) for name in (EMBEDDING, HEAD) if name in tensors}
     if len(set(rows.values())) > 1:
@@ -222,7 +223,7 @@ def _vocabulary_rows(tensors: Mapping[str, StoredTensor], steps: Mapping[str, tu
     return next((count for name, count in rows.items() if count != tensors[name].shape[0]), None)
 
 
-def _rows(name: str, stored: StoredTensor, steps: Sequence[Step]) -> int:
+def _rows(name: str, stored: Source, steps: Sequence[Step]) -> int:
     count = stored.shape[0]
     for step in steps:
         if isinstance(step.change, Replaced):

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localfin_convert.read.checkpoint import read_json, without_nulls
-from localfin_convert.read.numbers import FLOATS, read_rows, to_f32
+from localfin_convert.read.numbers import FLOATS
+from localfin_convert.read.positional import OpenFiles
 from localfin_convert.read.safetensors_file import StoredTensor, read_header
 from localfin_models.errors import InputRefused, NotFound
 from localfin_models.language import _
@@ -79,9 +80,8 @@ def by_pattern(patterns: object, module: str, default: object) -> Any:
 def matrix(tensor: StoredTensor) -> NDArray[np.float32]:
     """A small tensor of one or two dimensions as (rows, columns). Raises InputRefused for NaN or another dtype."""
     check_dtype(tensor)
-    with tensor.path.open("rb") as file:
-        rows = read_rows(file, tensor, 0, tensor.shape[0] if len(tensor.shape) == 2 else 1)
-    values = to_f32(rows)
+    with OpenFiles() as files:
+        values = tensor.rows(files, 0, tensor.shape[0] if len(tensor.shape) == 2 else 1)
     if not np.isfinite(values).all():
         raise InputRefused(_("adapter tensor {name} holds NaN or Inf").format(name=tensor.name))
     return values

@@ -17,6 +17,7 @@ import numpy as np
 from localfin_convert.adapter.changes import AddedBias, Change, LowRank, Rows, TokenRows, WeightDecomposed
 from localfin_convert.adapter.folder import Folder, by_pattern, check_dtype, matrix, refuse_shape
 from localfin_convert.read.safetensors_file import StoredTensor
+from localfin_convert.read.source import Source
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
@@ -67,7 +68,7 @@ class Found:
     """What is added to them, or put into some of their rows."""
 
 
-def read_lora(folder: Folder, base: Mapping[str, StoredTensor]) -> Found:
+def read_lora(folder: Folder, base: Mapping[str, Source]) -> Found:
     """Raises InputRefused; reads the adapter's small tensors, of whole ones only the header."""
     _refuse_unsupported(folder)
     parts, loaded, saved = _sort(folder, base)
@@ -101,7 +102,7 @@ def _refuse_unsupported(folder: Folder) -> None:
 
 
 def _sort(
-    folder: Folder, base: Mapping[str, StoredTensor]
+    folder: Folder, base: Mapping[str, Source]
 ) -> tuple[dict[str, Parts], dict[str, StoredTensor], dict[str, StoredTensor]]:
     """Each tensor by its module and role, or as a whole tensor of the base. Raises InputRefused for what is neither."""
     parts: dict[str, Parts] = {}
@@ -144,7 +145,7 @@ def _is_saved(module: str, folder: Folder) -> bool:
     return bool(names) and any(".".join(steps[:end]).endswith(names) for end in range(1, len(steps) + 1))
 
 
-def _refuse_resized(name: str, tensor: StoredTensor, stored: StoredTensor) -> None:
+def _refuse_resized(name: str, tensor: StoredTensor, stored: Source) -> None:
     """Embedding and head may have other numbers of rows; nothing else may differ."""
     grows = name.endswith(("embed_tokens.weight", "lm_head.weight")) and tensor.shape[:1] > (0,)
     refuse_shape({tensor: (*tensor.shape[:1], *stored.shape[1:]) if grows else stored.shape}, stored.shape)
@@ -191,7 +192,7 @@ def token_indices(config: Mapping[str, Any]) -> dict[str, list[int]]:
 
 
 def _module_changes(
-    folder: Folder, module: str, roles: Parts, shape: tuple[int, ...], base: Mapping[str, StoredTensor]
+    folder: Folder, module: str, roles: Parts, shape: tuple[int, ...], base: Mapping[str, Source]
 ) -> Iterator[tuple[str, Change]]:
     name = f"{module}.weight"
     if "trainable_tokens" in roles:
@@ -256,7 +257,7 @@ def _decomposed(low_rank: LowRank, roles: Parts, module: str, shape: tuple[int, 
 
 
 def _added_bias(
-    roles: Parts, module: str, shape: tuple[int, ...], scale: float, base: Mapping[str, StoredTensor]
+    roles: Parts, module: str, shape: tuple[int, ...], scale: float, base: Mapping[str, Source]
 ) -> AddedBias:
     bias = roles.get("lora_bias")
     if bias is None or f"{module}.bias" not in base:

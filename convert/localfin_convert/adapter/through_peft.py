@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -18,8 +19,9 @@ import numpy as np
 from localfin_convert.adapter.changes import Change, Rows
 from localfin_convert.adapter.folder import CONFIG, Folder
 from localfin_convert.read.numbers import to_f32
-from localfin_convert.read.positional import read_at
+from localfin_convert.read.positional import OpenFiles, read_at
 from localfin_convert.read.safetensors_file import StoredTensor
+from localfin_convert.read.source import Source
 from localfin_models.errors import InputRefused, LocalfinError
 from localfin_models.language import _
 
@@ -40,7 +42,7 @@ class Layer:
 
     adapter: Path
     module: str
-    base: dict[str, StoredTensor]
+    base: dict[str, Source]
     """`weight`, and `bias` where the module has one."""
     tensors: dict[str, StoredTensor]
     lock: Lock
@@ -69,7 +71,7 @@ class Layer:
             self._adapted(zeros)
 
     def _merge(self) -> dict[str, Rows]:
-        values = {name: _tensor(stored) for name, stored in self.base.items()}
+        values = {name: _values(source) for name, source in self.base.items()}
         with _peft_errors(self.adapter):
             module = self._adapted(values).merge_and_unload().get_submodule(self.module)
         merged = {name: getattr(module, name).detach().float().numpy() for name in self.base}
@@ -116,7 +118,7 @@ class ThroughPeft:
         return self.layer.rows(self.kind, first, len(rows))
 
 
-def read_through_peft(folder: Folder, base: Mapping[str, StoredTensor]) -> dict[str, tuple[Change, ...]]:
+def read_through_peft(folder: Folder, base: Mapping[str, Source]) -> dict[str, tuple[Change, ...]]:
     """Changes by base tensor. Raises InputRefused, and LocalfinError where the `train` extra is not installed."""
     kind = str(folder.config["peft_type"])
     if folder.config.get("modules_to_save") or folder.config.get("bias", "none") != "none":
@@ -145,7 +147,7 @@ def read_through_peft(folder: Folder, base: Mapping[str, StoredTensor]) -> dict[
     return changes
 
 
-def _by_module(folder: Folder, base: Mapping[str, StoredTensor]) -> dict[str, dict[str, StoredTensor]]:
+def _by_module(folder: Folder, base: Mapping[str, Source]) -> dict[str, dict[str, StoredTensor]]:
     modules: dict[str, dict[str, StoredTensor]] = {}
     for key, tensor in folder.tensors.items():
         steps = key.removeprefix(_PREFIX).split(".")
@@ -187,6 +189,15 @@ def _array(stored: StoredTensor) -> Rows:
     with stored.path.open("rb") as file:
         raw = read_at(file, stored.n_bytes, stored.offset)
     return to_f32(np.frombuffer(raw, {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}[stored.dtype]))
+
+
+def _values(source: Source) -> Any:
+    """All of a base tensor, in its own dtype."""
+    import torch
+
+    with OpenFiles() as files:
+        rows = source.rows(files, 0, prod(source.shape[:-1]))
+    return torch.from_numpy(rows).reshape(source.shape).to(getattr(torch, _TORCH[source.dtype]))
 
 
 def _tensor(stored: StoredTensor) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from localfin_convert.read.safetensors_file import StoredTensor, read_header
+from localfin_convert.read.source import Source
 from localfin_models.errors import InputRefused, NotFound
 from localfin_models.language import _
 
@@ -18,7 +19,7 @@ INDEX = "model.safetensors.index.json"
 class Checkpoint:
     folder: Path
     config: dict[str, Any]
-    tensors: dict[str, StoredTensor]
+    tensors: Mapping[str, Source]
     """In the order llama.cpp's converter reads them: shards by name, tensors by name within a shard."""
 
 

@@ -1,22 +1,11 @@
-"""Rows of stored tensors as numbers, and the roundings of a merge. bfloat16 is held as uint16 bits: numpy lacks it."""
+"""Stored floats as numbers, and the roundings of a merge. bfloat16 is held as uint16 bits: numpy lacks it."""
 
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from localfin_convert.read.positional import read_at
-from localfin_convert.read.safetensors_file import DTYPE_BYTES, StoredTensor
-
 FLOATS: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
-
-
-def read_rows(file: BinaryIO, tensor: StoredTensor, first: int, count: int) -> NDArray[Any]:
-    """`count` rows of a 1-D (one row) or 2-D float tensor as (count, columns); BF16 as uint16 bits."""
-    columns = tensor.shape[-1]
-    row_bytes = columns * DTYPE_BYTES[tensor.dtype]
-    raw = read_at(file, count * row_bytes, tensor.offset + first * row_bytes)
-    return np.frombuffer(raw, FLOATS[tensor.dtype]).reshape(count, columns)
 
 
 def to_f32(rows: NDArray[Any]) -> NDArray[np.float32]:

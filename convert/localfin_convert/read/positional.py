@@ -3,12 +3,34 @@
 import os
 import threading
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, Self
 
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
 _SEEK = threading.Lock()  # only platforms without pread share it
+
+
+class OpenFiles:
+    """Files kept open between reads, each opened when it is first read from; for several threads."""
+
+    def __init__(self) -> None:
+        self._files: dict[Path, BinaryIO] = {}
+        self._lock = threading.Lock()
+
+    def read(self, path: Path, size: int, offset: int) -> bytes:
+        """Exactly `size` bytes from `offset`. Raises InputRefused if the file cannot be read so far."""
+        with self._lock:
+            file = self._files.get(path) or self._files.setdefault(path, open_to_read(path))
+        return read_at(file, size, offset)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for file in self._files.values():
+            file.close()
 
 
 def open_to_read(path: Path) -> BinaryIO:

@@ -2,7 +2,7 @@
 
 Layout (https://github.com/huggingface/safetensors): u64 little-endian header length, that many bytes of JSON
 {"name": {"dtype", "shape", "data_offsets": [begin, end]}, "__metadata__": {...}}, then the data; offsets count from the
-data's first byte. Reads no tensor.
+data's first byte. A header's reading reads no tensor.
 """
 
 import json
@@ -11,6 +11,11 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from localfin_convert.read.numbers import FLOATS, to_f32
+from localfin_convert.read.positional import OpenFiles
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
@@ -37,6 +42,13 @@ class StoredTensor:
         stat = self.path.stat()
         where = (str(self.path.resolve()), stat.st_size, stat.st_mtime_ns, self.offset, self.dtype, self.shape)
         return repr(where).encode()
+
+    def rows(self, files: OpenFiles, first: int, count: int) -> NDArray[np.float32]:
+        """`count` rows of a float vector (one row) or matrix as (count, columns), exact."""
+        columns = self.shape[-1]
+        row_bytes = columns * DTYPE_BYTES[self.dtype]
+        raw = files.read(self.path, count * row_bytes, self.offset + first * row_bytes)
+        return to_f32(np.frombuffer(raw, FLOATS[self.dtype])).reshape(count, columns)
 
 
 def read_header(path: Path) -> dict[str, StoredTensor]:

@@ -16,7 +16,6 @@ from typing import BinaryIO
 
 from localfin_convert.plan import Plan
 from localfin_convert.read.positional import read_at
-from localfin_convert.read.safetensors_file import StoredTensor
 from localfin_convert.write.gguf_file import Span
 
 
@@ -31,9 +30,8 @@ def plan_digest(plan: Plan) -> str:
     """Of everything the output's bytes follow from: the header, the sources as they lie on disk, the changes."""
     digest = hashlib.sha256(plan.header)
     for tensor in plan.tensors:
-        if isinstance(tensor.source, StoredTensor):
-            digest.update(tensor.source.identity())
-            digest.update(repr((tensor.heads, tensor.choice.intermediate.name)).encode())
+        digest.update(tensor.source.identity())
+        digest.update(repr((tensor.heads, tensor.choice.intermediate.name)).encode())
         for step in tensor.changes:
             digest.update(repr(step.adapter).encode() + step.change.identity())
     return digest.hexdigest()
