@@ -28,7 +28,7 @@ SAVED = {"tensors": {f"{PREFIX}lm_head.weight": bf16(np.random.default_rng(2), V
 HEAD_LORA = {"tensors": {
     f"{PREFIX}lm_head.lora_{side}.weight": ("F32", np.full(shape, 0.1, np.float32))
     for side, shape in (("A", (8, HIDDEN)), ("B", (VOCAB, 8)))
-}}  # fmt: skip
+}, "config": {"target_modules": ["lm_head"]}}  # fmt: skip
 
 
 def token_rows(*ids: int) -> dict:

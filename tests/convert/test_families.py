@@ -80,23 +80,22 @@ def test_an_adapter_on_the_head_that_gemma_shares_is_refused(tmp_path: Path) -> 
         planned(*build(case, tmp_path))
 
 
-def test_an_experts_slice_takes_its_own_delta(tmp_path: Path) -> None:
-    """One expert of one layer is adapted: the file differs from the plain one in that slice alone."""
-    case = small("mixtral", adapters=(Adapter(("layers.1.block_sparse_moe.experts.5.w2",), r=2, alpha=64),))
-    base, adapters = build(case, tmp_path)
+def test_each_experts_slice_takes_its_own_delta(tmp_path: Path) -> None:
+    """The experts of one layer are adapted: the file differs from the plain one in their slices alone."""
+    targets = tuple(f"layers.1.block_sparse_moe.experts.{number}.w2" for number in range(8))
+    base, adapters = build(small("mixtral", adapters=(Adapter(targets, r=2, alpha=64),)), tmp_path)
     outs = [tmp_path / "plain.gguf", tmp_path / "merged.gguf"]
     convert(base, [], outs[0], "f32")
     convert(base, adapters, outs[1], "f32")
     plain, merged = (out.read_bytes() for out in outs)
     plan = make_plan(Request(base, weighted(adapters), "f32", "merged"))
-    (slice_,) = (tensor for tensor in plan.tensors if tensor.changes)
-    assert slice_.name == "blk.1.ffn_down_exps.weight"
-    start = len(merged) - (plan.total_bytes - slice_.offset)
-    shift = len(merged) - len(plain)
-    assert plain[start - shift : start - shift + slice_.n_bytes] != merged[start : start + slice_.n_bytes]
-    assert plain[start - shift + slice_.n_bytes :] == merged[start + slice_.n_bytes :]
-    first = min(tensor.offset for tensor in plan.tensors)
-    assert plain[first - shift : start - shift] == merged[first:start]
+    shift = len(plain) - len(merged)  # the name stands in the header
+    for tensor in plan.tensors:
+        first = tensor.offset + len(merged) - plan.total_bytes
+        mine, theirs = merged[first : first + tensor.n_bytes], plain[first + shift : first + shift + tensor.n_bytes]
+        assert bool(tensor.changes) == (tensor.name == "blk.1.ffn_down_exps.weight") == (mine != theirs)
+    changes = [step.change.identity() for tensor in plan.tensors for step in tensor.changes]
+    assert len(set(changes)) == len(changes) == 8
 
 
 def test_the_dry_run_shows_stacked_experts_as_one(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ BAD_ADAPTERS = [
     ({"config": {"bias": "some"}}, "bias='some'"),
     ({"config": {"init_lora_weights": "pissa"}}, "init_lora_weights='pissa'"),
     ({"config": {"alora_invocation_tokens": [1]}}, "aLoRA"),
-    ({"config": {"target_parameters": ["experts"]}}, "target_parameters"),
+    ({"config": {"target_modules": ["q_proj"]}}, "does not target model.layers.0.self_attn.v_proj"),
     ({"tensors": {**lora_tensors(), MAGNITUDE: ("F32", np.ones(HIDDEN, np.float32))}}, "match nothing.*magnitude"),
     ({"tensors": {**lora_tensors(), WHOLE: bf16(np.random.default_rng(3), VOCAB, 8)}}, "another base: lm_head"),
     ({"tensors": {**lora_tensors(), WHOLE: bf16(np.random.default_rng(3), VOCAB + 8, HIDDEN)}}, "unevenly"),

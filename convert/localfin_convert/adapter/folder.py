@@ -1,6 +1,5 @@
 """An adapter folder: its adapter_config.json, the header of its safetensors file, its small tensors. No pickles."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,6 @@ from localfin_models.language import _
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
-EMBEDDINGS = ("embed_tokens", "wte")
-"""What the families call the module of the input embedding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +62,6 @@ def open_folder(asked: Weighted) -> Folder:
             )
         raise InputRefused(_("{folder} has no {file}").format(folder=folder.name, file=WEIGHTS))
     return Folder(folder, config, read_header(path), asked.weight)
-
-
-def by_pattern(patterns: object, module: str, default: object) -> Any:
-    """The value of the first pattern that matches `(.*\\.)?(pattern)$`, as in peft's `get_pattern_key`."""
-    if isinstance(patterns, dict):
-        for key, value in patterns.items():
-            try:
-                if re.match(rf"(.*\.)?({key})$", module):
-                    return value
-            except re.error:
-                raise InputRefused(_("adapter_config.json has the malformed pattern {key!r}").format(key=key)) from None
-    return default
 
 
 def matrix(tensor: StoredTensor) -> NDArray[np.float32]:

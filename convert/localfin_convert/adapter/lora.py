@@ -6,7 +6,6 @@ that were saved because they were resized or targeted. `fan_in_fan_out` concerns
 none of the families here has: peft switches it off for the others. `layers_to_transform` only chose the names.
 """
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,14 +14,21 @@ from typing import Any
 import numpy as np
 
 from localfin_convert.adapter.changes import AddedBias, Change, LowRank, Rows, TokenRows, WeightDecomposed
-from localfin_convert.adapter.folder import EMBEDDINGS, Folder, by_pattern, check_dtype, matrix, refuse_shape
+from localfin_convert.adapter.experts import (
+    read_experts,
+    refuse_variants,
+    router_parameter,
+    scaled_otherwise,
+    trained_twice,
+)
+from localfin_convert.adapter.folder import Folder, check_dtype, matrix, refuse_shape
+from localfin_convert.adapter.targets import names_module, names_parameter, rank_and_scale
 from localfin_convert.read.safetensors_file import StoredTensor
 from localfin_convert.read.source import Source
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
 _UNSUPPORTED = {
-    "target_parameters": "target_parameters",
     "layer_replication": "layer_replication",
     "alora_invocation_tokens": "aLoRA",
     "use_qalora": "QALoRA",
@@ -71,18 +77,21 @@ class Found:
 def read_lora(folder: Folder, base: Mapping[str, Source]) -> Found:
     """Raises InputRefused; reads the adapter's small tensors, of whole ones only the header."""
     _refuse_unsupported(folder)
-    parts, loaded, saved = _sort(folder, base)
+    changes, tensors = read_experts(folder, base)
+    parts, loaded, saved = _sort(folder, tensors, base)
     for name, tensor in (*loaded.items(), *saved.items()):
         _refuse_resized(name, tensor, base[name])
     _refuse_unsaved(folder, saved, parts)
-    changes: dict[str, tuple[Change, ...]] = {}
     for module, roles in parts.items():
         name = f"{module}.weight"
         if name in saved:
-            raise _twice(module)
+            raise trained_twice(module)
         shape = loaded.get(name, base[name]).shape
         for target, change in _module_changes(folder, module, roles, shape, base):
             changes[target] = (*changes.get(target, ()), change)
+    twice = next((name for name in changes if name in saved), None)
+    if twice is not None:
+        raise trained_twice(twice)
     return Found(loaded, saved, changes)
 
 
@@ -102,7 +111,7 @@ def _refuse_unsupported(folder: Folder) -> None:
 
 
 def _sort(
-    folder: Folder, base: Mapping[str, Source]
+    folder: Folder, tensors: Mapping[str, StoredTensor], base: Mapping[str, Source]
 ) -> tuple[dict[str, Parts], dict[str, StoredTensor], dict[str, StoredTensor]]:
     """Each tensor by its module and role, or as a whole tensor of the base. Raises InputRefused for what is neither."""
     parts: dict[str, Parts] = {}
@@ -110,7 +119,7 @@ def _sort(
     saved: dict[str, StoredTensor] = {}
     copies: list[tuple[str, str]] = []
     unmatched: list[str] = []
-    for key, tensor in folder.tensors.items():
+    for key, tensor in tensors.items():
         check_dtype(tensor)
         match, role = next(((m, role) for pattern, role in _ROLES if (m := pattern.match(key))), (None, ""))
         if match is not None and f"{match['module']}.weight" in base and _expected(folder, role):
@@ -147,12 +156,8 @@ def _is_saved(module: str, folder: Folder) -> bool:
 
 def _refuse_resized(name: str, tensor: StoredTensor, stored: Source) -> None:
     """Embedding and head may have other numbers of rows; nothing else may differ."""
-    grows = name.removesuffix(".weight").endswith((*EMBEDDINGS, "lm_head")) and tensor.shape[:1] > (0,)
+    grows = name.endswith(("embed_tokens.weight", "lm_head.weight")) and tensor.shape[:1] > (0,)
     refuse_shape({tensor: (*tensor.shape[:1], *stored.shape[1:]) if grows else stored.shape}, stored.shape)
-
-
-def _twice(module: str) -> InputRefused:
-    return InputRefused(_("the adapter trains {module} in two ways at once").format(module=module))
 
 
 def _expected(folder: Folder, role: str) -> bool:
@@ -181,7 +186,7 @@ def _refuse_unsaved(folder: Folder, saved: Mapping[str, StoredTensor], parts: Ma
 def token_indices(config: Mapping[str, Any]) -> dict[str, list[int]]:
     """`trainable_token_indices` by module; a bare list is the input embedding's. Raises InputRefused if malformed."""
     stored = config.get("trainable_token_indices") or {}
-    indices = dict.fromkeys(EMBEDDINGS, stored) if isinstance(stored, list) else stored
+    indices = {"embed_tokens": stored} if isinstance(stored, list) else stored
     well_formed = isinstance(indices, dict) and all(
         isinstance(ids, list) and all(type(i) is int and 0 <= i < 1 << 22 for i in ids) and len(set(ids)) == len(ids)
         for ids in indices.values()
@@ -197,7 +202,7 @@ def _module_changes(
     name = f"{module}.weight"
     if "trainable_tokens" in roles:
         if len(roles) > 1 or len(shape) != 2:
-            raise _twice(module)
+            raise trained_twice(module)
         yield name, _token_rows(folder, module, roles["trainable_tokens"], shape)
         return
     embedding = any(role.startswith("lora_embedding") for role in roles)
@@ -213,35 +218,45 @@ def _module_changes(
                 name=folder.name, kind=f"DoRA on {module}"
             )
         )
-    rank, scale = _rank_and_scale(folder, module)
+    rank, scale, parameter = _rank_and_scale(folder, module, base)
     if len(shape) != 2:
         refuse_shape({roles[sides[0]]: (rank, *shape[1:])}, shape)
         raise InputRefused(_("the adapter's {module} is no matrix in the base").format(module=module))
-    low_rank = _low_rank(roles, sides, shape, rank, scale, embedding=embedding)
+    low_rank = _low_rank(roles, sides, shape, rank, scale, rounds_delta=embedding or parameter)
     yield name, _decomposed(low_rank, roles, module, shape) if folder.config.get("use_dora") else low_rank
     if folder.config.get("lora_bias"):
         yield f"{module}.bias", _added_bias(roles, module, shape, scale, base)
 
 
-def _rank_and_scale(folder: Folder, module: str) -> tuple[int, float]:
-    config = folder.config
-    rank = by_pattern(config.get("rank_pattern"), module, config.get("r"))
-    alpha = by_pattern(config.get("alpha_pattern"), module, config.get("lora_alpha"))
-    if type(rank) is not int or rank < 1 or not isinstance(alpha, int | float) or not math.isfinite(alpha):
-        raise InputRefused(_("adapter_config.json has no usable r and lora_alpha for {module}").format(module=module))
-    return rank, folder.weight * alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+def _rank_and_scale(folder: Folder, module: str, base: Mapping[str, Source]) -> tuple[int, float, bool]:
+    """And whether peft trains the weight as a parameter. Raises InputRefused for what peft would leave out."""
+    config, router = folder.config, router_parameter(module, base)
+    parameter = router or f"{module}.weight"
+    if router is None and not names_parameter(config, parameter):
+        if not names_module(config, module) and not config.get("ensure_weight_tying"):
+            raise InputRefused(
+                _("{name}: adapter_config.json does not target {module}, so peft would leave its tensors out").format(
+                    name=folder.name, module=module
+                )
+            )
+        return *rank_and_scale(folder, module), False
+    refuse_variants(folder, parameter)
+    found = rank_and_scale(folder, parameter)
+    if not names_parameter(config, parameter) and rank_and_scale(folder, module) != found:
+        raise scaled_otherwise(folder, module)
+    return *found, True
 
 
 def _low_rank(
-    roles: Parts, sides: tuple[str, str], shape: tuple[int, ...], rank: int, scale: float, *, embedding: bool
+    roles: Parts, sides: tuple[str, str], shape: tuple[int, ...], rank: int, scale: float, *, rounds_delta: bool
 ) -> LowRank:
     a, b = (roles[side] for side in sides)
-    if not embedding:
+    if sides[0] == "lora_A":
         refuse_shape({a: (rank, shape[1]), b: (shape[0], rank)}, shape)
-        return LowRank(matrix(a), matrix(b), scale)
+        return LowRank(matrix(a), matrix(b), scale, rounds_delta)
     # peft computes the transpose, (columns, r) @ (r, rows); the products and their order are the same.
     refuse_shape({a: (rank, shape[0]), b: (shape[1], rank)}, shape)
-    return LowRank(_transposed(b), _transposed(a), scale, rounds_delta=True)
+    return LowRank(_transposed(b), _transposed(a), scale, rounds_delta)
 
 
 def _transposed(tensor: StoredTensor) -> Rows:
@@ -274,7 +289,7 @@ def _token_rows(folder: Folder, module: str, stored: StoredTensor, shape: tuple[
     named = token_indices(folder.config)
     indices = next((ids for name, ids in named.items() if f".{module}".endswith(f".{name}")), None)
     if indices is None and module == "lm_head":  # a tied head has the embedding's
-        indices = next((ids for name, ids in named.items() if name.endswith(EMBEDDINGS)), None)
+        indices = next((ids for name, ids in named.items() if name.endswith("embed_tokens")), None)
     if not indices:
         raise InputRefused(_("adapter_config.json names no trainable_token_indices for {module}").format(module=module))
     refuse_shape({stored: (len(indices), *shape[1:])}, shape)
