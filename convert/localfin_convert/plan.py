@@ -19,6 +19,7 @@ from localfin_convert.quantize.types import Choice
 from localfin_convert.read.checkpoint import Checkpoint, open_checkpoint
 from localfin_convert.read.numbers import FLOATS
 from localfin_convert.read.source import Computed, Source
+from localfin_convert.verify.template import check_templates
 from localfin_convert.vocabulary import vocabulary_keys
 from localfin_convert.write.gguf_file import ALIGNMENT, Entry, header_bytes, padded
 from localfin_models.errors import InputRefused
@@ -118,6 +119,7 @@ def make_plan(asked: Request) -> Plan:
     template = resolve_prompt_format(asked.prompt_format, asked.base, [one.folder for one in asked.adapters])
     config = {**merge.checkpoint.config, "vocab_size": family.vocab_size}
     vocabulary = _with_template(vocabulary_keys(merge.tokenizer, config, family.name), template)
+    check_templates(vocabulary)
     general = general_keys(asked.base, family.name, asked.name, _size_label(shapes, family), family.first_keys())
     choices = _choices(shapes, family, asked.quantization, merge.checkpoint)
     keys = [*general, *_model_keys(family, asked.quantization, vocabulary)]

@@ -1,18 +1,14 @@
 """Which chat template is stored with the converted model: the seed's, the base's, a file's, or the adapter's own.
 
-A template is a program. Here it is only parsed; the engine renders it, in its sealed child.
+A template is a program. Here it is only parsed; sealed children render it.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import TemplateError, nodes
-from jinja2.ext import Extension
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from localfin_convert.read.checkpoint import read_json
 from localfin_convert.vocabulary.files import damaged, read_template
+from localfin_models.chat_template import check_syntax
 from localfin_models.errors import InputRefused, NotFound
 from localfin_models.language import _
 
@@ -96,23 +92,8 @@ def _checked(template: str, file: str) -> str:
     """`template` if it is one. A blank one is refused: it would leave the model without a prompt."""
     if not template.strip():
         raise InputRefused(_("{file}: the chat template is empty").format(file=file))
-    environment = ImmutableSandboxedEnvironment(extensions=["jinja2.ext.loopcontrols", _GenerationTag])
     try:
-        environment.parse(template)
-    except TemplateError as error:
-        raise InputRefused(
-            _("{file} is no Jinja template: {why}").format(file=file, why=" ".join(str(error).split()))
-        ) from None
-    except RecursionError:
-        raise InputRefused(_("{file} is no Jinja template: {why}").format(file=file, why="too deep")) from None
+        check_syntax(template)
+    except InputRefused as error:
+        raise InputRefused(_("{file} is no Jinja template: {why}").format(file=file, why=error)) from None
     return template
-
-
-class _GenerationTag(Extension):
-    """`{% generation %}`, with which training libraries mark the assistant's words; it changes no output."""
-
-    tags = {"generation"}  # noqa: RUF012 - the attribute is jinja2's
-
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
