@@ -20,7 +20,7 @@ LINEAR = (*ATTENTION, "gate_proj", "up_proj", "down_proj")
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A LoRA adapter as peft writes it."""
+    """An adapter as peft writes it."""
 
     targets: tuple[str, ...] = ATTENTION
     r: int = 16
@@ -43,6 +43,8 @@ class Adapter:
     """`trainable_token_indices` by module."""
     added_tokens: tuple[str, ...] = ()
     """Tokens that the adapter's own tokenizer has behind the base's; embedding and head are resized for them."""
+    kind: Literal["LORA", "LOHA"] = "LORA"
+    """A LoHa has nothing but targets, r and alpha."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,10 @@ CASES = (
         "llama32-tied", "llama", "llama-bpe", 128_256, 64, 2, 4, 1, 128, tied=True,
         config={"rope_theta": 500_000.0, "rope_scaling": _LLAMA3_ROPE | {"factor": 32.0}, "head_dim": 64,
                 "max_position_embeddings": 131_072},
+    ),
+    # Bllossom: Llama 3 with words of its own, which must not make its pre-tokenizer unknown.
+    Case(
+        "llama3-expanded", "llama", "llama-bpe-ko", 128_277, 64, 2, 4, 2, 128, config={"rope_theta": 500_000.0},
     ),
     # SOLAR 10.7B: Llama, 48 layers deep.
     Case(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from tests.golden.cases import Adapter, Case, Dtype
-from tests.golden.layouts import shapes
+from tests.golden.layouts import embedding, shapes
 from tests.golden.tokenizer_files import ends, write_json, write_vocabulary
 
 Tensors = dict[str, np.ndarray[Any, Any]]
@@ -164,9 +164,13 @@ def adapter_tensors(case: Case, adapter: Adapter, seed: str) -> Tensors:
         elif _is_embedding(module) and (targeted or (adapter.added_tokens and not adapter.token_indices)):
             add(f"{module}{inner}.weight", *shape)
             if case.tied and not adapter.added_tokens:  # a copy of the base's, which both names share in peft
-                copied = _weight(case, "model.embed_tokens.weight", shape)
+                copied = _weight(case, f"{embedding(case)}.weight", shape)
                 tensors[f"base_model.model.{module}{inner}.weight"] = _store(_wide(copied), adapter.dtype)
-        if targeted and module.endswith("embed_tokens"):
+        if targeted and adapter.kind == "LOHA":
+            for half in ("w1", "w2"):  # their product, element by element: large enough to change a 16-bit weight
+                add(f"{module}.hada_{half}_a", shape[0], rank, scale=-3)
+                add(f"{module}.hada_{half}_b", rank, shape[1], scale=-3)
+        elif targeted and module == embedding(case):
             add(f"{module}.lora_embedding_A", rank, shape[0])
             add(f"{module}.lora_embedding_B", shape[1], rank)
         elif targeted:
@@ -177,8 +181,8 @@ def adapter_tensors(case: Case, adapter: Adapter, seed: str) -> Tensors:
         if targeted and adapter.dora:
             add(f"{module}.lora_magnitude_vector", shape[0], scale=-4, around=1)
     if case.tied and adapter.added_tokens:  # peft saves the one matrix under both names
-        for key in [key for key in tensors if ".embed_tokens." in key]:
-            tensors[key.replace(".model.embed_tokens.", ".lm_head.")] = tensors[key]
+        for key in [key for key in tensors if f".{embedding(case)}." in key]:
+            tensors[key.replace(f".{embedding(case)}.", ".lm_head.")] = tensors[key]
     return tensors
 
 
@@ -192,12 +196,12 @@ def _adapted_shapes(case: Case, adapter: Adapter) -> Iterator[tuple[str, tuple[i
 
 
 def _is_embedding(module: str) -> bool:
-    return module.endswith(("embed_tokens", "lm_head"))
+    return module.endswith(("embed_tokens", "wte", "lm_head"))
 
 
 def _layer(module: str) -> int:
     """The layer's number; -1 outside of layers."""
-    return int(module.split(".")[2]) if module.startswith("model.layers.") else -1
+    return int(module.split(".")[2]) if module.startswith(("model.layers.", "transformer.h.")) else -1
 
 
 def rank_of(module: str, adapter: Adapter) -> int:
@@ -210,6 +214,9 @@ def rank_of(module: str, adapter: Adapter) -> int:
 
 
 def _adapter_config(adapter: Adapter) -> dict[str, Any]:
+    if adapter.kind == "LOHA":
+        targets = list(adapter.targets)
+        return {"peft_type": "LOHA", "r": adapter.r, "alpha": adapter.alpha, "target_modules": targets}
     return {
         "alpha_pattern": dict(adapter.alpha_pattern),
         "base_model_name_or_path": "base",

@@ -60,15 +60,15 @@ def _layer(name: str, weight: torch.Tensor) -> torch.nn.Module:
     return layer
 
 
-def load_exaone(base: Path, dtype: torch.dtype, *, tied: bool | None = None) -> Any:
-    """The checkpoint in `base`; `tied` overrides what its config.json says of embedding and head."""
+def load_exaone(base: Path, dtype: torch.dtype, *, unties: bool) -> Any:
+    """The checkpoint in `base`; `unties` gives a tied one a head of its own."""
     stored = json.loads((base / "config.json").read_text(encoding="utf-8"))
     tensors = load_file(base / "model.safetensors")
-    if tied is False:
-        tensors.setdefault("lm_head.weight", tensors["transformer.wte.weight"].clone())
+    if unties:
+        tensors["lm_head.weight"] = tensors["transformer.wte.weight"].clone()
     config = LlamaConfig(
         vocab_size=stored["vocab_size"],
         hidden_size=stored["hidden_size"],
-        tie_word_embeddings=stored["tie_word_embeddings"] if tied is None else tied,
+        tie_word_embeddings=stored["tie_word_embeddings"] and not unties,
     )
     return _Exaone(config, {name: values.to(dtype) for name, values in tensors.items()})

@@ -25,6 +25,11 @@ def shapes(case: "Case") -> Iterator[tuple[str, tuple[int, ...]]]:
     yield from sorted(found.items())
 
 
+def embedding(case: "Case") -> str:
+    """The module of the input embedding."""
+    return "transformer.wte" if case.architecture == "exaone" else "model.embed_tokens"
+
+
 def _attention(case: "Case") -> Shapes:
     default = 128 if case.architecture == "qwen3" else case.hidden // case.heads
     head = case.config.get("head_dim", default)

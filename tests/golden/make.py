@@ -1,9 +1,9 @@
 """Makes the goldens with the usual three tools: peft's merge, llama.cpp's converter, llama.cpp's quantizer.
 
-    python -m tests.golden.make LLAMA_CPP_DIR [CASE ...] [--work DIR]
+    python -m tests.golden.make LLAMA_CPP_DIR [CASE | grid/ROW ...] [--work DIR]
 
 `LLAMA_CPP_DIR` is `vendor/llama.cpp` of the unpacked source distribution of the pinned llama-cpp-python. Not run by
-the tests: they only compare with what this wrote into `goldens/`. Needs `.[dev]`.
+the tests: they only compare with what this wrote into `goldens/` and `cells/`. Needs `.[dev]`.
 """
 
 import argparse
@@ -13,15 +13,17 @@ import tempfile
 from pathlib import Path
 
 from tests.golden.cases import CASES, Case
-from tests.golden.checkpoints import build
+from tests.golden.checkpoints import build, write_adapters, write_base
+from tests.golden.grid import ROWS, Row, cells
 
 GOLDENS = Path(__file__).parent / "goldens"
+CELLS = Path(__file__).parent / "cells"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("llama_cpp", type=Path)
-    parser.add_argument("cases", nargs="*", help="names of cases; all without")
+    parser.add_argument("names", nargs="*", help="cases, and grid/ROW for rows of the grid; all without")
     parser.add_argument("--work", type=Path, help="keep the checkpoints and GGUF files there")
     arguments = parser.parse_intermixed_args()
     sys.path[:0] = [str(arguments.llama_cpp / "gguf-py"), str(arguments.llama_cpp)]
@@ -31,8 +33,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = arguments.work or Path(temporary)
         for case in CASES:
-            if not arguments.cases or case.name in arguments.cases:
+            if not arguments.names or case.name in arguments.names:
                 make(case, work / case.name)
+        for row in ROWS:
+            if not arguments.names or f"grid/{row.key}" in arguments.names:
+                make_row(row, work / "grid" / row.key)
 
 
 def make(case: Case, folder: Path) -> None:
@@ -47,6 +52,27 @@ def make(case: Case, folder: Path) -> None:
         target = GOLDENS / f"{case.name}.{quantization}.json"
         target.write_text(dump(golden), encoding="utf-8")
         print(f"{target.name}: {len(golden['tensors'])} tensors", flush=True)
+
+
+def make_row(row: Row, folder: Path) -> None:
+    """Writes the golden of one row of the grid; checkpoint and outputs stay in `folder`."""
+    from tests.golden import oracle
+    from tests.golden.record import dump_cells, lines
+
+    shutil.rmtree(folder, ignore_errors=True)
+    base = write_base(row.case, folder / "base")
+    made: dict[str, list[str]] = {}
+    for cell in cells():
+        if cell.row is row and cell.refusal is None:
+            place = folder / cell.column.key
+            adapters = write_adapters(cell.case, place, cell.name)
+            recorded = oracle.outcome(
+                cell.case, base, adapters, place / "tools", cell.quantization, pretokenizer=row.pretokenizer
+            )
+            made[cell.column.key] = lines(recorded)
+    CELLS.mkdir(exist_ok=True)
+    (CELLS / f"{row.key}.json").write_text(dump_cells(oracle.made_on(), made), encoding="utf-8")
+    print(f"{row.key}: {len(made)} cells", flush=True)
 
 
 if __name__ == "__main__":

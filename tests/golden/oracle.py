@@ -108,10 +108,11 @@ def merge(case: Case, base: Path, adapters: Sequence[Path], merged: Path) -> Non
 
 def load(case: Case, base: Path) -> Any:
     """The base; a tied one untied, as peft's warning says, where LoRA changes embedding or head."""
-    if case.architecture == "exaone":
-        return load_exaone(base, _DTYPES[case.dtype])
     targets = {target for adapter in case.adapters for target in adapter.targets}
-    if not (case.tied and targets & {"embed_tokens", "lm_head"}):
+    unties = case.tied and bool(targets & {"embed_tokens", "wte", "lm_head"})
+    if case.architecture == "exaone":
+        return load_exaone(base, _DTYPES[case.dtype], unties=unties)
+    if not unties:
         return transformers.AutoModelForCausalLM.from_pretrained(base, dtype=_DTYPES[case.dtype])
     model = transformers.AutoModelForCausalLM.from_pretrained(
         base, dtype=_DTYPES[case.dtype], tie_word_embeddings=False

@@ -19,6 +19,9 @@ DESCRIPTIVE = frozenset(
 )
 """Keys that only name or describe the model: the usual tools guess them from folder names."""
 
+_DIGITS = 12
+_LONGEST = 60
+
 _FORMATS = dict(zip(("UINT8", "INT8", "UINT16", "INT16", "UINT32", "INT32"), "BbHhIi", strict=True)) | {
     "FLOAT32": "f",
     "BOOL": "?",
@@ -60,6 +63,34 @@ def dump(golden: dict[str, Any]) -> str:
         lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in golden[name])
         parts.append(f'"{name}": [\n{lines}\n]')
     return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def lines(recorded: dict[str, Any]) -> list[str]:
+    """A record as one line a key and a tensor, hashes and long values cut: less to store, and enough to compare."""
+    keys = [f"{name} {kind} {_short(value)}" for name, kind, value in recorded["keys"]]
+    return keys + [f"{name} {kind} {shape} {digest[:_DIGITS]}" for name, kind, shape, digest in recorded["tensors"]]
+
+
+def dump_cells(made: dict[str, Any], cells: dict[str, list[str]]) -> str:
+    """The lines of a row's cells as JSON: each different line once, and by cell which lines it has, in which order."""
+    pool = {line: number for number, line in enumerate(dict.fromkeys(line for own in cells.values() for line in own))}
+    texts = ",\n".join(json.dumps(line, ensure_ascii=False) for line in pool)
+    numbers = (json.dumps([pool[line] for line in own], separators=(",", ":")) for own in cells.values())
+    rows = ",\n".join(f"{json.dumps(key)}: {own}" for key, own in zip(cells, numbers, strict=True))
+    return f'{{\n"made": {json.dumps(made)},\n"lines": [\n{texts}\n],\n"cells": {{\n{rows}\n}}\n}}\n'
+
+
+def load_cells(path: Path) -> dict[str, list[str]]:
+    """What `dump_cells` wrote: the lines of each cell."""
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return {key: [stored["lines"][number] for number in own] for key, own in stored["cells"].items()}
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    if "sha256" not in text and len(text) <= _LONGEST:
+        return text
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
 class _Cursor:

@@ -280,8 +280,12 @@ def _byte_level_json(
     more: tuple[str, ...] = (),
     marked: tuple[str, ...] = ("<",),
 ) -> str:
-    """`added` are special where they begin with one of `marked`; the ids of `more` follow theirs."""
-    behind = len(words) + SPECIAL["llama-bpe"]
+    """`added` are special where they begin with one of `marked`.
+
+    `more` are words behind them: those in front stand in the model's own vocabulary then, because `tokenizers` would
+    give them ids behind it otherwise.
+    """
+    own = (*words, *(text for _index, text in added[: SPECIAL["llama-bpe"]]), *more) if more else words
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     tokenizer = {
         "version": "1.0",
@@ -303,7 +307,7 @@ def _byte_level_json(
             "fuse_unk": False,
             "byte_fallback": False,
             "ignore_merges": ignore_merges,
-            "vocab": {word: rank for rank, word in (*enumerate(words), *enumerate(more, behind))},
+            "vocab": {word: rank for rank, word in enumerate(own)},
             "merges": merges,
         },
     }

@@ -19,6 +19,7 @@ from localfin_convert.adapter.changes import Change, Replaced, TokenRows, Weight
 from localfin_convert.adapter.folder import Folder, Weighted, open_folder
 from localfin_convert.adapter.lora import Found, read_lora
 from localfin_convert.adapter.through_peft import KINDS, ThroughPeft, read_through_peft
+from localfin_convert.architectures import family_of
 from localfin_convert.read.checkpoint import Checkpoint
 from localfin_convert.read.positional import read_at
 from localfin_convert.read.safetensors_file import StoredTensor
@@ -27,7 +28,6 @@ from localfin_convert.vocabulary.size import token_count
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
-EMBEDDING = "model.embed_tokens.weight"
 HEAD = "lm_head.weight"
 _COMPARED = 1 << 22  # bytes read at a time
 
@@ -60,13 +60,15 @@ class Merge:
     """By the name of the checkpoint's tensor, in the order of merging."""
     rows: int | None
     """Of embedding and head, where the adapters resized the vocabulary."""
+    embedding: str
+    """The name of the checkpoint's input embedding."""
     tokenizer: Path
     """The folder whose tokenizer fits the merged model: the base's, or that of the adapter that added tokens."""
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The merged tensor's."""
         shape = self.checkpoint.tensors[name].shape
-        return shape if self.rows is None or name not in (EMBEDDING, HEAD) else (self.rows, *shape[1:])
+        return shape if self.rows is None or name not in (self.embedding, HEAD) else (self.rows, *shape[1:])
 
 
 def open_adapters(checkpoint: Checkpoint, asked: Sequence[Weighted]) -> Merge:
@@ -75,32 +77,34 @@ def open_adapters(checkpoint: Checkpoint, asked: Sequence[Weighted]) -> Merge:
     Raises NotFound without a folder; InputRefused for an unsupported kind, a tensor that matches nothing, a shape that
     shows another base, a NaN, or adapters that exclude each other.
     """
+    embedding = family_of(checkpoint.config).embedding
     if not asked:
-        return Merge(checkpoint, (), {}, None, checkpoint.folder)
+        return Merge(checkpoint, (), {}, None, embedding, checkpoint.folder)
     tensors = dict(checkpoint.tensors)
-    tied = EMBEDDING in tensors and (HEAD not in tensors or bool(checkpoint.config.get("tie_word_embeddings")))
+    tied = embedding in tensors and (HEAD not in tensors or bool(checkpoint.config.get("tie_word_embeddings")))
     if tied:  # transformers drops a duplicated head when it loads a tied model
         tensors.pop(HEAD, None)
-    base = {**tensors, HEAD: tensors[EMBEDDING]} if tied else tensors
-    adapters = tuple(_open(open_folder(one), base, tied=tied) for one in asked)
+    base = {**tensors, HEAD: tensors[embedding]} if tied else tensors
+    adapters = tuple(_open(open_folder(one), base, embedding if tied else None) for one in asked)
     if any(adapter.unties for adapter in adapters):
-        tensors = {HEAD: tensors[EMBEDDING], **tensors}
+        tensors = {HEAD: tensors[embedding], **tensors}
     steps = {name: found for name in tensors if (found := _steps(name, adapters))}
     for name, found in steps.items():
         _refuse_exclusive(name, found, adapters)
-    rows = _vocabulary_rows(tensors, steps)
+    rows = _vocabulary_rows(tensors, steps, embedding)
     config = checkpoint.config if rows is None else {**checkpoint.config, "vocab_size": rows}
     tokenizer = _tokenizer(checkpoint, adapters)
-    if rows is not None and rows > tensors[EMBEDDING].shape[0] and tokenizer == checkpoint.folder:
+    if rows is not None and rows > tensors[embedding].shape[0] and tokenizer == checkpoint.folder:
         raise InputRefused(
             _("the adapters grow the vocabulary to {rows} tokens, but bring no tokenizer that names them").format(
                 rows=rows
             )
         )
-    return Merge(replace(checkpoint, config=config, tensors=tensors), adapters, steps, rows, tokenizer)
+    return Merge(replace(checkpoint, config=config, tensors=tensors), adapters, steps, rows, embedding, tokenizer)
 
 
-def _open(folder: Folder, base: Mapping[str, Source], *, tied: bool) -> Adapter:
+def _open(folder: Folder, base: Mapping[str, Source], tied: str | None) -> Adapter:
+    """`tied` is the name of the embedding that is the head, too; None where they are two."""
     kind = folder.config.get("peft_type")
     if kind == "LORA":
         found = read_lora(folder, base)
@@ -116,7 +120,7 @@ def _open(folder: Folder, base: Mapping[str, Source], *, tied: bool) -> Adapter:
     assert whole.keys() | found.changes.keys() <= base.keys()
     names = dict.fromkeys((*whole, *found.changes))
     changes = {name: _in_order(whole.get(name), found.changes.get(name, ())) for name in names}
-    unties = tied and (EMBEDDING in names or HEAD in names) and _tie(folder, found, changes)
+    unties = tied is not None and (tied in names or HEAD in names) and _tie(folder, found, changes, tied)
     if not changes:
         raise InputRefused(_("{name} changes nothing: its file holds no tensor").format(name=folder.name))
     _refuse_weight(folder, changes)
@@ -139,20 +143,20 @@ def _refuse_weight(folder: Folder, changes: Mapping[str, tuple[Change, ...]]) ->
         )
 
 
-def _tie(folder: Folder, found: Found, changes: dict[str, tuple[Change, ...]]) -> bool:
+def _tie(folder: Folder, found: Found, changes: dict[str, tuple[Change, ...]], embedding: str) -> bool:
     """Gives embedding and head of a tied base what each becomes; whether they differ then."""
-    loaded = _one(folder, [found.loaded[name] for name in (EMBEDDING, HEAD) if name in found.loaded])
-    saved = [found.saved[name] for name in (EMBEDDING, HEAD) if name in found.saved]
+    loaded = _one(folder, [found.loaded[name] for name in (embedding, HEAD) if name in found.loaded])
+    saved = [found.saved[name] for name in (embedding, HEAD) if name in found.saved]
     if folder.config.get("ensure_weight_tying") and len(saved) == 2:
         loaded, saved = _one(folder, saved), []
-    first = {name: found.saved.get(name, loaded) if saved else loaded for name in (EMBEDDING, HEAD)}
-    own = {name: found.changes.get(name, ()) for name in (EMBEDDING, HEAD)}
-    if all(isinstance(change, TokenRows) for change in own[EMBEDDING]) and (
-        not own[HEAD] or _same_rows(own[EMBEDDING], own[HEAD])
+    first = {name: found.saved.get(name, loaded) if saved else loaded for name in (embedding, HEAD)}
+    own = {name: found.changes.get(name, ()) for name in (embedding, HEAD)}
+    if all(isinstance(change, TokenRows) for change in own[embedding]) and (
+        not own[HEAD] or _same_rows(own[embedding], own[HEAD])
     ):
-        own[HEAD] = own[EMBEDDING]
-    changes |= {name: _in_order(first[name], own[name]) for name in (EMBEDDING, HEAD)}
-    return first[EMBEDDING] is not first[HEAD] or own[EMBEDDING] is not own[HEAD]
+        own[HEAD] = own[embedding]
+    changes |= {name: _in_order(first[name], own[name]) for name in (embedding, HEAD)}
+    return first[embedding] is not first[HEAD] or own[embedding] is not own[HEAD]
 
 
 def _one(folder: Folder, alike: Sequence[StoredTensor]) -> StoredTensor | None:
@@ -212,9 +216,11 @@ def _refuse_exclusive(name: str, steps: Sequence[Step], adapters: Sequence[Adapt
             )
 
 
-def _vocabulary_rows(tensors: Mapping[str, Source], steps: Mapping[str, tuple[Step, ...]]) -> int | None:
+def _vocabulary_rows(
+    tensors: Mapping[str, Source], steps: Mapping[str, tuple[Step, ...]], embedding: str
+) -> int | None:
     """Rows of embedding and head after the merge; None where they are the base's."""
-    rows = {name: _rows(name, tensors[name], steps.get(name, ())) for name in (EMBEDDING, HEAD) if name in tensors}
+    rows = {name: _rows(name, tensors[name], steps.get(name, ())) for name in (embedding, HEAD) if name in tensors}
     if len(set(rows.values())) > 1:
         raise InputRefused(
             _("the adapters resize the vocabulary unevenly: {rows}").format(

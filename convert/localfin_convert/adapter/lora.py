@@ -21,7 +21,7 @@ from localfin_convert.adapter.experts import (
     scaled_otherwise,
     trained_twice,
 )
-from localfin_convert.adapter.folder import Folder, check_dtype, matrix, refuse_shape
+from localfin_convert.adapter.folder import EMBEDDINGS, Folder, check_dtype, matrix, refuse_shape
 from localfin_convert.adapter.targets import names_module, names_parameter, rank_and_scale
 from localfin_convert.read.safetensors_file import StoredTensor
 from localfin_convert.read.source import Source
@@ -156,7 +156,7 @@ def _is_saved(module: str, folder: Folder) -> bool:
 
 def _refuse_resized(name: str, tensor: StoredTensor, stored: Source) -> None:
     """Embedding and head may have other numbers of rows; nothing else may differ."""
-    grows = name.endswith(("embed_tokens.weight", "lm_head.weight")) and tensor.shape[:1] > (0,)
+    grows = name.removesuffix(".weight").endswith((*EMBEDDINGS, "lm_head")) and tensor.shape[:1] > (0,)
     refuse_shape({tensor: (*tensor.shape[:1], *stored.shape[1:]) if grows else stored.shape}, stored.shape)
 
 
@@ -186,7 +186,7 @@ def _refuse_unsaved(folder: Folder, saved: Mapping[str, StoredTensor], parts: Ma
 def token_indices(config: Mapping[str, Any]) -> dict[str, list[int]]:
     """`trainable_token_indices` by module; a bare list is the input embedding's. Raises InputRefused if malformed."""
     stored = config.get("trainable_token_indices") or {}
-    indices = {"embed_tokens": stored} if isinstance(stored, list) else stored
+    indices = dict.fromkeys(EMBEDDINGS, stored) if isinstance(stored, list) else stored
     well_formed = isinstance(indices, dict) and all(
         isinstance(ids, list) and all(type(i) is int and 0 <= i < 1 << 22 for i in ids) and len(set(ids)) == len(ids)
         for ids in indices.values()
@@ -289,7 +289,7 @@ def _token_rows(folder: Folder, module: str, stored: StoredTensor, shape: tuple[
     named = token_indices(folder.config)
     indices = next((ids for name, ids in named.items() if f".{module}".endswith(f".{name}")), None)
     if indices is None and module == "lm_head":  # a tied head has the embedding's
-        indices = next((ids for name, ids in named.items() if name.endswith("embed_tokens")), None)
+        indices = next((ids for name, ids in named.items() if name.endswith(EMBEDDINGS)), None)
     if not indices:
         raise InputRefused(_("adapter_config.json names no trainable_token_indices for {module}").format(module=module))
     refuse_shape({stored: (len(indices), *shape[1:])}, shape)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from localfin_convert.adapter.folder import Folder
+from localfin_convert.adapter.folder import EMBEDDINGS, Folder
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
@@ -48,7 +48,7 @@ def names_module(config: Mapping[str, Any], module: str) -> bool:
     targets = config.get("target_modules") or ()
     if isinstance(targets, str):
         if targets.lower() == _ALL_LINEAR:
-            return not module.endswith(("embed_tokens", "lm_head"))
+            return not module.endswith((*EMBEDDINGS, "lm_head"))
         return _names(targets, module)
     return module in targets or (_names(targets, module) and _in_layers(config, module))
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from localfin_convert.adapter.changes import Change, Rows
-from localfin_convert.adapter.folder import CONFIG, Folder
+from localfin_convert.adapter.folder import CONFIG, EMBEDDINGS, Folder
 from localfin_convert.read.numbers import to_f32
 from localfin_convert.read.positional import OpenFiles, read_at
 from localfin_convert.read.safetensors_file import StoredTensor
@@ -153,7 +153,7 @@ def _by_module(folder: Folder, base: Mapping[str, Source]) -> dict[str, dict[str
         steps = key.removeprefix(_PREFIX).split(".")
         names = (".".join(steps[:end]) for end in range(len(steps) - 1, 0, -1))
         module = next((name for name in names if f"{name}.weight" in base), "")
-        if not key.startswith(_PREFIX) or not module or module.endswith("embed_tokens") or tensor.dtype not in _TORCH:
+        if not key.startswith(_PREFIX) or not module or module.endswith(EMBEDDINGS) or tensor.dtype not in _TORCH:
             raise InputRefused(
                 _("{count} adapter tensors match nothing in the base: {names}").format(count=1, names=key[:120])
             )
