@@ -262,6 +262,12 @@ CASES = (
                 "layer_types": [*["sliding_attention"] * 3, "full_attention", "sliding_attention"]},
         adapters=(Adapter(LINEAR, r=4, alpha=8),),
     ),
+    # EXAONE 4 1.2B: no layer has a window.
+    Case(
+        "exaone4-windowless", "exaone4", "gpt-2", 50_304, 64, 2, 4, 2, 128, tied=True,
+        config={"rope_theta": 1_000_000.0, "rope_scaling": _LLAMA3_ROPE | {"factor": 16.0}, "head_dim": 16,
+                "sliding_window": None, "sliding_window_pattern": None, "layer_types": ["full_attention"] * 2},
+    ),
     # Two adapters with weights, one of them for some layers only.
     Case(
         "llama2-weighted", "llama", "llama-spm", 1_000, 256, 3, 4, 2, 512,

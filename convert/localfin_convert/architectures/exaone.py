@@ -49,18 +49,20 @@ class Exaone4(Family):
     }  # fmt: skip
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        windows = {} if "sliding_window" in config else {"sliding_window": 4096}
+        kinds = config.get("layer_types")
+        windowless = isinstance(kinds, list) and "sliding_attention" not in kinds  # its sliding_window is null
+        windows = {} if "sliding_window" in config or windowless else {"sliding_window": 4096}
         super().__init__({**windows, **config})
 
     def family_keys(self) -> list[Key]:
         keys = [self._count("vocab_size", self.vocab_size)]
         if "sliding_window" in self.config:
             keys.append(self._count("attention.sliding_window", self._natural("sliding_window")))
-            pattern = Key(f"{self.name}.attention.sliding_window_pattern", self._sliding(), Type.ARRAY, Type.BOOL)
+            pattern = Key(f"{self.name}.attention.sliding_window_pattern", self.sliding(), Type.ARRAY, Type.BOOL)
             keys.append(pattern)
         return keys
 
-    def _sliding(self) -> list[bool]:
+    def sliding(self) -> list[bool]:
         """Whether each layer sees only a window."""
         kinds: object = self.config.get("layer_types")
         if isinstance(kinds, list) and len(kinds) == self.layers:
