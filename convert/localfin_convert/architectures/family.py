@@ -50,6 +50,12 @@ def permute_rows(rows: NDArray[Any], heads: int) -> NDArray[Any]:
     return rows.reshape(heads, 2, count // heads // 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
 
 
+def unpermute_rows(rows: NDArray[Any], heads: int) -> NDArray[Any]:
+    """The inverse of `permute_rows`."""
+    count = rows.shape[0]
+    return rows.reshape(heads, count // heads // 2, 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
+
+
 class Family:
     arch: ClassVar[gguf.MODEL_ARCH]
     defaults: ClassVar[dict[str, Any]] = {}
@@ -107,6 +113,16 @@ class Family:
     def experts(self) -> int:
         """Of a layer; 0 in a dense model."""
         return 0
+
+    @property
+    def experts_used(self) -> int:
+        """Of a layer, for each token."""
+        return self._natural("num_experts_per_tok")
+
+    @property
+    def epsilon(self) -> float:
+        """Of the norms."""
+        return self._real(self.norm_epsilon)
 
     @property
     def is_70b(self) -> bool:
@@ -197,7 +213,7 @@ class Family:
         ]
         if self.experts:
             keys.append(self._count("expert_count", self.experts))
-            keys.append(self._count("expert_used_count", self._natural("num_experts_per_tok")))
+            keys.append(self._count("expert_used_count", self.experts_used))
         return keys + (self._head_length_keys() if "head_dim" in self.config else [])
 
     def family_keys(self) -> list[Key]:
@@ -223,7 +239,7 @@ class Family:
         ]
 
     def _epsilon_key(self) -> Key:
-        return self._number("attention.layer_norm_rms_epsilon", self._real(self.norm_epsilon))
+        return self._number("attention.layer_norm_rms_epsilon", self.epsilon)
 
     def _natural(self, name: str, most: int = 2**31 - 1) -> int:
         value = self.config.get(name)

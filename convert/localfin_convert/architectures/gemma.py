@@ -61,12 +61,15 @@ class Gemma3(Gemma2):
     def read_rope(self) -> Rope:
         return read_rope(self.config, self.rope_kinds, "full_attention")
 
-    def rope_keys(self) -> list[Key]:
-        local = read_rope({"rope_theta": self.config["rope_local_base_freq"]}, ("default",))
+    def local_rope(self) -> Rope:
+        """Of the layers that see only a window."""
         stored = self.config.get("rope_parameters")
         if isinstance(stored, dict) and "sliding_attention" in stored:
-            local = read_rope(self.config, ("default",), "sliding_attention")
-        return [*self.rope.keys(self.name), self._number("rope.freq_base_swa", local.number("rope_theta"))]
+            return read_rope(self.config, ("default",), "sliding_attention")
+        return read_rope({"rope_theta": self.config["rope_local_base_freq"]}, ("default",))
+
+    def rope_keys(self) -> list[Key]:
+        return [*self.rope.keys(self.name), self._number("rope.freq_base_swa", self.local_rope().number("rope_theta"))]
 
     def hyperparameters(self) -> list[Key]:
         return Family.hyperparameters(self)

@@ -1,4 +1,4 @@
-"""ggml's own quantizers, from the library inside llama-cpp-python, through ctypes (which releases the GIL).
+"""ggml's own quantizers, from the library inside llama-cpp-python, through ctypes (which releases the GIL); and back.
 
 Loads libggml-base alone: importing llama_cpp would bring the whole engine, its backends and 80 MB.
 """
@@ -17,6 +17,19 @@ from localfin_models.errors import LocalfinError
 from localfin_models.language import _
 
 _NAMES = {"linux": "libggml-base.so", "darwin": "libggml-base.dylib", "win32": "ggml-base.dll"}
+
+
+class _TypeTraits(ctypes.Structure):
+    """`struct ggml_type_traits` of ggml.h, as far as it is read here."""
+
+    _fields_ = (
+        ("type_name", ctypes.c_char_p),
+        ("blck_size", ctypes.c_int64),
+        ("blck_size_interleave", ctypes.c_int64),
+        ("type_size", ctypes.c_size_t),
+        ("is_quantized", ctypes.c_bool),
+        ("to_float", ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)),
+    )
 
 
 @cache
@@ -40,6 +53,8 @@ def library() -> ctypes.CDLL:
     library.ggml_nelements.restype, library.ggml_nelements.argtypes = ctypes.c_int64, [ctypes.c_void_p]
     library.ggml_get_data_f32.restype = ctypes.POINTER(ctypes.c_float)
     library.ggml_get_data_f32.argtypes = [ctypes.c_void_p]
+    library.ggml_get_type_traits.restype = ctypes.POINTER(_TypeTraits)
+    library.ggml_get_type_traits.argtypes = [ctypes.c_int]
     return library
 
 
@@ -60,4 +75,14 @@ def quantize(kind: GGMLQuantizationType, rows: NDArray[np.float32]) -> NDArray[n
                 written=written, name=kind.name, nbytes=out.nbytes
             )
         )
+    return out
+
+
+def dequantize(kind: GGMLQuantizationType, data: bytes, columns: int) -> NDArray[np.float32]:
+    """Whole rows as `kind` -> (n, columns) float32."""
+    if kind is GGMLQuantizationType.F32:
+        return np.frombuffer(data, np.float32).reshape(-1, columns)
+    stored = np.frombuffer(data, np.uint8)
+    out = np.empty((len(data) // row_bytes(kind, columns), columns), np.float32)
+    library().ggml_get_type_traits(int(kind)).contents.to_float(stored.ctypes.data, out.ctypes.data, out.size)
     return out
