@@ -9,7 +9,7 @@ import pytest
 
 PUBLIC = {
     "localfin": ["Answer", "Assistant", "LoadOptions", "Message", "ModelInfo", "Sampling", "Usage"],
-    "localfin_convert": ["Report", "convert"],
+    "localfin_convert": ["LoraReport", "Report", "convert", "write_lora"],
     "localfin_tui": ["LocalfinApp"],
     "localfin_models": ["GgufHeader", "check_gguf", "find_model", "list_models"],
 }

@@ -7,8 +7,18 @@ import click
 
 from localfin_convert import pipeline
 from localfin_convert.adapter import Weighted
+from localfin_convert.as_lora import plan_lora, write_lora
 from localfin_convert.plan import Request, make_plan
-from localfin_convert.printing import plan_json, plan_text, report_json, report_text
+from localfin_convert.printing import (
+    lora_plan_json,
+    lora_plan_text,
+    lora_report_json,
+    lora_report_text,
+    plan_json,
+    plan_text,
+    report_json,
+    report_text,
+)
 from localfin_convert.progress import ProgressBar
 from localfin_convert.quantize.types import QUANTIZATIONS
 from localfin_convert.write.gguf_file import refuse_existing, refuse_small_disk
@@ -41,7 +51,11 @@ class _WeightedFolder(click.ParamType[Weighted]):
     help=_("A peft adapter; several are merged in turn, WEIGHT multiplies an adapter's scale."),
 )  # fmt: skip
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help=_("The GGUF file to make."))
-@click.option("-q", "--quantization", type=click.Choice(QUANTIZATIONS), default="q4_k_m", show_default=True)
+@click.option(
+    "-q", "--quantization", type=click.Choice(QUANTIZATIONS), show_default="q4_k_m; f32 with --as-lora",
+    help=_("With --as-lora one of f32, f16, bf16, q8_0."),
+)  # fmt: skip
+@click.option("--as-lora", is_flag=True, help=_("Merge nothing: make a GGUF adapter, to load with `ask --lora`."))
 @click.option(
     "--prompt-format",
     help=_("`seed` (### 지시사항: …), `base` (its chat template) or a Jinja file; found by itself beside the adapter."),
@@ -55,7 +69,8 @@ def convert(
     base: Path,
     adapters: tuple[Weighted, ...],
     out: Path,
-    quantization: str,
+    quantization: str | None,
+    as_lora: bool,
     prompt_format: str | None,
     force: bool,
     resume: bool,
@@ -63,7 +78,12 @@ def convert(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    threads = threads or available_cores()
+    if as_lora:
+        if prompt_format or resume:
+            raise click.UsageError(_("--as-lora goes without --prompt-format and --resume"))
+        _as_lora(base, adapters, out, quantization or "f32", force=force, dry_run=dry_run, as_json=as_json)
+        return
+    threads, quantization = threads or available_cores(), quantization or "q4_k_m"
     if dry_run:
         refuse_existing(out, force=force)
         plan = make_plan(Request(base, adapters, quantization, out.stem, prompt_format))
@@ -76,3 +96,25 @@ def convert(
             prompt_format=prompt_format, force=force, resume=resume, threads=threads, progress=progress,
         )  # fmt: skip
     click.echo(report_json(report) if as_json else report_text(report), err=not as_json)
+
+
+def _as_lora(
+    base: Path,
+    adapters: tuple[Weighted, ...],
+    out: Path,
+    quantization: str,
+    *,
+    force: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    if not adapters:
+        raise click.UsageError(_("--as-lora makes a GGUF of adapters: name one with -a FOLDER"))
+    if dry_run:
+        refuse_existing(out, force=force)
+        plan = plan_lora(base, adapters, quantization, out.stem)
+        refuse_small_disk(out, plan.total_bytes)
+        click.echo(lora_plan_json(plan) if as_json else lora_plan_text(plan))
+        return
+    report = write_lora(base, adapters, out, quantization, force=force)
+    click.echo(lora_report_json(report) if as_json else lora_report_text(report), err=not as_json)

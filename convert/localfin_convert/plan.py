@@ -1,10 +1,11 @@
 """What is decided before a tensor is read: each output tensor, its source, its changes, its type, its bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import prod
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from gguf import GGMLQuantizationType as Type
 from gguf import GGUFValueType
@@ -94,6 +95,16 @@ class Plan:
         return sum(tensor.read_bytes for tensor in self.tensors)
 
 
+class HasTarget(Protocol):
+    """Something that goes into one tensor of the output, or into one expert's slice of it."""
+
+    @property
+    def target(self) -> Tensor: ...
+
+
+Placed = TypeVar("Placed", bound=HasTarget)
+
+
 @dataclass(frozen=True, slots=True)
 class _Draft:
     target: Tensor
@@ -108,8 +119,6 @@ class _Draft:
 
 def make_plan(asked: Request) -> Plan:
     """Reads configurations, headers and adapters, no base tensor. Raises NotFound or InputRefused."""
-    if len({one.folder.resolve() for one in asked.adapters}) < len(asked.adapters):
-        raise InputRefused(_("an adapter is given twice; give it once, with a weight if it shall count for more"))
     merge = open_adapters(open_checkpoint(asked.base), asked.adapters)
     family = family_of(merge.checkpoint.config)
     drafts = _drafts(merge, family)
@@ -148,23 +157,23 @@ def _drafts(merge: Merge, family: Family) -> list[_Draft]:
         shape = merge.shape(name)
         _check(stored, name, shape, target, family)
         drafts.append(_Draft(target, stored, shape, merge.steps.get(name, ())))
-    return _stacked(drafts, family)
+    return stacked(drafts, family)
 
 
-def _stacked(drafts: list[_Draft], family: Family) -> list[_Draft]:
+def stacked(drafts: Sequence[Placed], family: Family) -> list[Placed]:
     """The slices of each stacked tensor side by side, where llama.cpp's converter meets the last of their layer."""
-    layers = [draft.name.partition(".ffn_")[0] for draft in drafts]
+    layers = [draft.target.name.partition(".ffn_")[0] for draft in drafts]
     last = {
         layer: at
         for at, (layer, draft) in enumerate(zip(layers, drafts, strict=True))
         if draft.target.expert is not None
     }
 
-    def place(item: tuple[int, _Draft]) -> tuple[int, int, int]:
+    def place(item: tuple[int, Placed]) -> tuple[int, int, int]:
         at, draft = item
         if draft.target.expert is None:
             return at, 0, 0
-        kind = draft.name.split(".")[2]
+        kind = draft.target.name.split(".")[2]
         return last[layers[at]], family.expert_order.index(kind), draft.target.expert
 
     return [draft for _at, draft in sorted(enumerate(drafts), key=place)]

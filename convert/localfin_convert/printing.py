@@ -2,6 +2,7 @@
 
 import json
 
+from localfin_convert.as_lora import LoraPlan, LoraReport
 from localfin_convert.estimate import estimate
 from localfin_convert.pipeline import Report
 from localfin_convert.plan import Plan, PlannedTensor, types_summary
@@ -68,4 +69,40 @@ def report_json(report: Report) -> str:
         "out": str(report.out), "quantization": report.quantization, "parameters": report.parameters,
         "bytes": report.n_bytes, "sha256": report.sha256, "changed": report.changed,
         "seconds": round(report.seconds, 3),
+    })  # fmt: skip
+
+
+def lora_plan_text(plan: LoraPlan) -> str:
+    lines = [f"{t.name:<40} {'x'.join(map(str, t.shape)):>14}  {t.choice.final.name}" for t in plan.tensors]
+    return "\n".join([
+        *lines,
+        "",
+        _("tensors   {count} ({parameters:,} parameters), alpha {alpha:g}").format(
+            count=len(plan.tensors), parameters=plan.parameters, alpha=plan.alpha
+        ),
+        _("writes    {size:,.1f} MB, nothing else on disk").format(size=plan.total_bytes / 1e6),
+    ])  # fmt: skip
+
+
+def lora_plan_json(plan: LoraPlan) -> str:
+    tensors = [
+        {"name": t.name, "shape": t.shape, "type": t.choice.final.name, "bytes": t.n_bytes} for t in plan.tensors
+    ]
+    return json.dumps({
+        "tensors": tensors, "parameters": plan.parameters, "alpha": plan.alpha, "write_bytes": plan.total_bytes,
+    })  # fmt: skip
+
+
+def lora_report_text(report: LoraReport) -> str:
+    text = _("{out}: {size:,.1f} MB, a LoRA in {quantization} for {tensors} tensors of the base").format(
+        out=report.out, size=report.n_bytes / 1e6, quantization=report.quantization, tensors=report.tensors
+    )
+    return text + f"\nsha256 {report.sha256}"
+
+
+def lora_report_json(report: LoraReport) -> str:
+    return json.dumps({
+        "out": str(report.out), "quantization": report.quantization, "alpha": report.alpha,
+        "tensors": report.tensors, "parameters": report.parameters, "bytes": report.n_bytes,
+        "sha256": report.sha256, "seconds": round(report.seconds, 3),
     })  # fmt: skip

@@ -80,6 +80,8 @@ def open_adapters(checkpoint: Checkpoint, asked: Sequence[Weighted]) -> Merge:
     embedding = family_of(checkpoint.config).embedding
     if not asked:
         return Merge(checkpoint, (), {}, None, embedding, checkpoint.folder)
+    if len({one.folder.resolve() for one in asked}) < len(asked):
+        raise InputRefused(_("an adapter is given twice; give it once, with a weight if it shall count for more"))
     tensors = dict(checkpoint.tensors)
     tied = embedding in tensors and (HEAD not in tensors or bool(checkpoint.config.get("tie_word_embeddings")))
     if tied:  # transformers drops a duplicated head when it loads a tied model

@@ -1,0 +1,67 @@
+"""Adapters as one GGUF adapter, which llama.cpp adds to a base, quantized or not, while it runs. Nothing is merged.
+
+`changes.py` finds what the adapters add to which tensor and refuses what no LoRA can say, `pairs.py` computes the
+matrices with the scale that llama.cpp will apply, `plan.py` lays out the file; it is written here.
+"""
+
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from localfin_convert.adapter import Weighted, weighted
+from localfin_convert.as_lora.plan import LoraPlan, plan_lora
+from localfin_convert.merge import blocks, convert_block
+from localfin_convert.read.positional import OpenFiles, write_at
+from localfin_convert.write.gguf_file import Span, hash_back, refuse_existing, refuse_small_disk, whole_file
+
+__all__ = ["LoraPlan", "LoraReport", "plan_lora", "write_lora"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoraReport:
+    """The GGUF adapter that was made."""
+
+    out: Path
+    quantization: str
+    alpha: float
+    """`adapter.lora.alpha`."""
+    tensors: int
+    """Tensors of the base that it changes."""
+    parameters: int
+    n_bytes: int
+    sha256: str
+    seconds: float
+
+
+def write_lora(
+    base: Path, adapters: Sequence[Path | Weighted], out: Path, quantization: str = "f32", *, force: bool = False
+) -> LoraReport:
+    """Write `adapters` of `base` as one GGUF adapter of f32, f16, bf16 or q8_0; `out` appears only when whole.
+
+    Of the base only the configuration and the headers are read. Raises NotFound, InputRefused (also for what llama.cpp
+    cannot apply at run time), NotEnough or IntegrityFailed; nothing is left behind then.
+    """
+    started = time.monotonic()
+    refuse_existing(out, force=force)
+    plan = plan_lora(base, weighted(adapters), quantization, out.stem)
+    refuse_small_disk(out, plan.total_bytes)
+    with whole_file(out, plan.total_bytes) as file:
+        spans = list[Span]()
+        for offset, data in _pieces(plan):
+            write_at(file, data, offset)
+            spans.append(Span(offset, len(data), zlib.crc32(data)))
+        sha256 = hash_back(file, spans)
+    return LoraReport(
+        out, quantization, plan.alpha, len(plan.tensors) // 2, plan.parameters, plan.total_bytes, sha256,
+        time.monotonic() - started,
+    )  # fmt: skip
+
+
+def _pieces(plan: LoraPlan) -> Iterator[tuple[int, bytes]]:
+    yield 0, plan.header
+    with OpenFiles() as files:
+        for number, tensor in enumerate(plan.tensors):
+            for block in blocks(tensor, number):
+                yield block.offset, convert_block(block, files).data.tobytes()
