@@ -1,5 +1,5 @@
 # What people run. `check` and `test` are what CI runs.
-.PHONY: check test long bench starter goldens catalogues
+.PHONY: check test long bench starter goldens table catalogues
 
 check:
 	ruff check .
@@ -23,6 +23,9 @@ starter:
 
 goldens:
 	python -m tests.golden.make $(LLAMA_CPP)
+
+table:
+	python -m tests.golden.table
 
 catalogues:
 	python models/catalogues.py

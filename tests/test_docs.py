@@ -12,7 +12,8 @@ from localfin.cli import COMMANDS
 
 TOP = Path(__file__).parents[1]
 GUIDES = ("docs/en/guide.md", "docs/ko/guide.md")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/app.md", "docs/ko/app.md", *GUIDES)
+ADAPTERS = ("docs/en/adapters.md", "docs/ko/adapters.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/app.md", "docs/ko/app.md", *ADAPTERS, *GUIDES)
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]+)\)")
 

@@ -31,12 +31,12 @@ class Row:
     case: Case
     """The checkpoint; its name is `key`."""
     whose: Whose
-    """Whether the vocabulary's tokens are the family's own."""
+    """Whether the vocabulary is the family's own; Qwen3's has more special tokens than Qwen2's."""
     pretokenizer: str | None
     """llama.cpp's name of the family's pre-tokenizer: both sides are told it, because a part of a vocabulary has
     another fingerprint than the whole. None where the vocabulary is SentencePiece's."""
     whole: str
-    """The case in `cases.py` that has the family's own vocabulary as it is; empty where that is not at hand."""
+    """The case in `cases.py` that has this vocabulary as it is, nothing told; empty where none has."""
 
     @property
     def linear(self) -> tuple[str, ...]:
@@ -196,7 +196,7 @@ ROWS = (
     _row("llama-2", "Llama 2", "Llama 2 7B", "llama", "llama-spm", _LLAMA, kv_heads=4, whole="llama2-lora"),
     _row(
         "llama-2-ko", "Llama 2, BPE in tokenizer.json", "beomi/llama-2-ko-7b", "llama", "llama-spm-json-ko",
-        _LLAMA | {"max_position_embeddings": 2048}, kv_heads=4,
+        _LLAMA | {"max_position_embeddings": 2048}, kv_heads=4, whose="other",
     ),
     _row(
         "llama-3", "Llama 3", "Llama 3 8B", "llama", "llama-bpe", _LLAMA3 | {"max_position_embeddings": 8192},
@@ -204,7 +204,7 @@ ROWS = (
     ),
     _row(
         "bllossom", "Llama 3, expanded vocabulary", "Bllossom 8B", "llama", "llama-bpe-ko",
-        _LLAMA3 | {"max_position_embeddings": 8192}, pretokenizer="llama-bpe", whole="llama3-expanded",
+        _LLAMA3 | {"max_position_embeddings": 8192}, whose="other", pretokenizer="llama-bpe", whole="llama3-expanded",
     ),
     _row(
         "llama-3.1", "Llama 3.1, 3.3", "Llama 3.1 8B, Llama 3.3 70B", "llama", "llama-bpe", _LLAMA31,
@@ -236,14 +236,14 @@ ROWS = (
     ),
     _row(
         "qwen3", "Qwen3", "Qwen3 0.6B to 4B", "qwen3", "qwen2", _QWEN3, tied=True,
-        pretokenizer="qwen2", whole="qwen3-lora",
+        whose="other", pretokenizer="qwen2", whole="qwen3-lora",
     ),
     _row(
         "qwen3-moe", "Qwen3-MoE", "Qwen3 30B-A3B", "qwen3_moe", "qwen2",
         _QWEN3 | {"decoder_sparse_step": 1, "head_dim": 64, "max_window_layers": 48, "mlp_only_layers": [],
                   "moe_intermediate_size": 96, "norm_topk_prob": True, "num_experts": 12, "num_experts_per_tok": 8,
                   "output_router_logits": False, "router_aux_loss_coef": 0.001},
-        pretokenizer="qwen2", experts=12,
+        whose="other", pretokenizer="qwen2", experts=12,
     ),
     _row("gemma-2", "Gemma 2", "Gemma 2 2B, 9B", "gemma2", "llama-spm", _GEMMA2, whose="other", tied=True),
     _row(
@@ -251,7 +251,7 @@ ROWS = (
     ),
     _row(
         "phi-3", "Phi-3, 3.5", "Phi-3 mini, Phi-3.5 mini", "phi3", "llama-spm", _PHI3, kv_heads=4,
-        whole="phi3-longrope", added_tokens=("<|endoftext|>", "<|assistant|>", "<|end|>", "<|user|>"),
+        added_tokens=("<|endoftext|>", "<|assistant|>", "<|end|>", "<|user|>"),
     ),
     _row(
         "phi-4", "Phi-4", "Phi-4 14B", "phi3", "gpt-2",
@@ -272,7 +272,7 @@ ROWS = (
         "exaone-4", "EXAONE 4", "EXAONE 4.0 32B", "exaone4", "gpt-2", _EXAONE4,
         whose="other", pretokenizer="exaone4", layers=4,
     ),
-    _row("solar", "SOLAR", "SOLAR 10.7B, KULLM3", "llama", "llama-spm", _LLAMA, whole="solar"),
+    _row("solar", "SOLAR", "SOLAR 10.7B, KULLM3", "llama", "llama-spm", _LLAMA, whole="llama2-lora"),
     _row(
         "deepseek-llm", "DeepSeek LLM", "DeepSeek LLM 7B", "llama", "deepseek-llm", _LLAMA | {"rms_norm_eps": 1e-6},
         kv_heads=4, pretokenizer="deepseek-llm", whole="deepseek-llm",

@@ -5,9 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.golden.cases import CASES
 from tests.golden.checkpoints import write_adapters, write_base
 from tests.golden.grid import ROWS, Cell, Row, cells
 from tests.golden.record import lines, load_cells, record
+from tests.golden.table import BEGIN, DOCS, END, LANGUAGES, table
+from tests.golden.tokenizer_files import vocabulary_size
+from tests.golden.vocabularies import SIZES
 from tokenizers import Tokenizer
 
 from localfin_convert import convert
@@ -64,3 +68,17 @@ def test_cell_equals_the_usual_tools(cell: Cell, base_of: BaseOf, tmp_path: Path
 def test_every_cell_that_is_not_refused_has_a_golden() -> None:
     expected = {row.key: [c.column.key for c in cells() if c.row is row and c.refusal is None] for row in ROWS}
     assert {path.stem: list(load_cells(path)) for path in CELLS.iterdir()} == expected
+
+
+def test_a_whole_vocabulary_is_whole() -> None:
+    cases = {case.name: case for case in CASES}
+    for row in ROWS:
+        if row.whole:
+            assert cases[row.whole].vocabulary == row.case.vocabulary
+            assert vocabulary_size(cases[row.whole]) == SIZES[row.case.vocabulary]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_documents_have_the_table(language: str) -> None:
+    text = (DOCS / language / "adapters.md").read_text(encoding="utf-8")
+    assert f"{BEGIN}\n{table(language)}\n{END}" in text, "run `make table`"

@@ -1,0 +1,130 @@
+"""Writes the table of architectures and adapters into the documents, from the goldens of the grid.
+
+python -m tests.golden.table
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.golden.cases import Vocabulary
+from tests.golden.grid import COLUMNS, ROWS, Cell, Row
+from tests.golden.record import load_cells
+
+CELLS = Path(__file__).parent / "cells"
+DOCS = Path(__file__).parents[2] / "docs"
+BEGIN, END = "<!-- table: python -m tests.golden.table -->", "<!-- end of table -->"
+_TYPES = {"q4_k_m": "q4", "bf16": "16"}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the table says in one language."""
+
+    head: tuple[str, str, str, str]
+    columns: Mapping[str, str]
+    rows: Mapping[str, str]
+    """Names of rows, where they differ from the grid's."""
+    vocabularies: Mapping[Vocabulary, str]
+    refused: str
+    caption: str
+
+
+_ENGLISH = Words(
+    head=("Architecture", "As in", "Vocabulary", "Whole"),
+    columns={
+        "lora": "LoRA",
+        "patterns": "rsLoRA, patterns",
+        "dora": "DoRA",
+        "saved": "`modules_to_save`",
+        "embedding": "embedding LoRA",
+        "tokens": "token indices",
+        "added": "added tokens",
+        "bias": "bias `all`",
+        "lora-bias": "bias `lora_only`",
+        "layers": "some layers",
+        "several": "several, weighted",
+        "fan": "`fan_in_fan_out`",
+        "loha": "LoHa",
+    },
+    rows={},
+    vocabularies={
+        "llama-spm": "Llama 2",
+        "llama-spm-json-ko": "Llama 2 and Korean words",
+        "llama-bpe": "Llama 3",
+        "llama-bpe-ko": "Llama 3 and Korean words",
+        "tekken": "tekken",
+        "qwen2": "Qwen2",
+        "gpt-2": "GPT-2",
+        "deepseek-llm": "DeepSeek LLM",
+    },
+    refused="refused¹",
+    caption="{tested} cells, each converted by a test and compared with the usual tools' file.",
+)
+_KOREAN = Words(
+    head=("구조", "해당 모델", "어휘", "전체"),
+    columns=_ENGLISH.columns
+    | {
+        "patterns": "rsLoRA, 패턴",
+        "embedding": "임베딩 LoRA",
+        "tokens": "토큰 인덱스",
+        "added": "추가 토큰",
+        "layers": "일부 층",
+        "several": "여러 개, 가중치",
+    },
+    rows={
+        "llama-2-ko": "Llama 2, tokenizer.json의 BPE",
+        "bllossom": "Llama 3, 확장 어휘",
+        "gemma-3": "Gemma 3(텍스트)",
+    },
+    vocabularies=_ENGLISH.vocabularies
+    | {"llama-spm-json-ko": "Llama 2와 한국어 단어", "llama-bpe-ko": "Llama 3와 한국어 단어"},
+    refused="거절¹",
+    caption="칸 {tested}개를 하나하나 변환해 기존 도구들이 만든 파일과 비교하는 테스트가 있습니다.",
+)
+LANGUAGES = {"en": _ENGLISH, "ko": _KOREAN}
+
+
+def main() -> None:
+    for language in LANGUAGES:
+        path = DOCS / language / "adapters.md"
+        before, _begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+        _old, _end, after = rest.partition(END)
+        path.write_text(f"{before}{BEGIN}\n{table(language)}\n{END}{after}", encoding="utf-8")
+        print(path)
+
+
+def table(language: str) -> str:
+    """The table with its caption, in Markdown."""
+    words = LANGUAGES[language]
+    head = [*words.head, *(words.columns[column.key] for column in COLUMNS)]
+    body = [_line(row, words) for row in ROWS]
+    tested = sum(text.startswith("✓ ") or text == words.refused for line in body for text in line)
+    lines = [head, ["---"] * 3 + [":-:"] * (len(head) - 3), *body]
+    rendered = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{words.caption.format(tested=tested)}\n\n{rendered}"
+
+
+def _line(row: Row, words: Words) -> list[str]:
+    marks = ("†" if row.pretokenizer else "") + ("‡" if row.whose == "other" else "")
+    made = load_cells(CELLS / f"{row.key}.json")
+    whole = "✓" if row.whole else "–"
+    name = words.rows.get(row.key, row.name)
+    return [name, row.models, words.vocabularies[row.case.vocabulary] + marks, whole, *_cells(row, set(made), words)]
+
+
+def _cells(row: Row, made: set[str], words: Words) -> list[str]:
+    texts: list[str] = []
+    for column in COLUMNS:
+        cell = Cell(row, column)
+        if not column.exists(row):
+            texts.append("–")
+        elif cell.refusal is not None:
+            texts.append(words.refused)
+        else:
+            texts.append(f"✓ {_TYPES[cell.quantization]}" if column.key in made else "?")
+    return texts
+
+
+if __name__ == "__main__":
+    main()
