@@ -43,6 +43,8 @@ class Adapter:
     """`trainable_token_indices` by module."""
     added_tokens: tuple[str, ...] = ()
     """Tokens that the adapter's own tokenizer has behind the base's; embedding and head are resized for them."""
+    experts: bool = False
+    """Whether it trains the experts as transformers 5 fuses them (`target_parameters`)."""
     kind: Literal["LORA", "LOHA"] = "LORA"
     """A LoHa has nothing but targets, r and alpha."""
 

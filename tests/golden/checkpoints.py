@@ -54,7 +54,7 @@ def write_adapters(case: Case, folder: Path, seed: str) -> list[Path]:
     for number, adapter in enumerate(case.adapters, 1):
         path = folder / f"adapter{number}"
         path.mkdir(parents=True)
-        write_json(path / "adapter_config.json", _adapter_config(adapter))
+        write_json(path / "adapter_config.json", _adapter_config(case, adapter))
         tensors = dict(sorted(adapter_tensors(case, adapter, f"{seed}/{number}").items()))
         write_safetensors(path / "adapter_model.safetensors", tensors, adapter.dtype)
         if adapter.added_tokens:
@@ -146,6 +146,13 @@ def adapter_tensors(case: Case, adapter: Adapter, seed: str) -> Tensors:
         if around:
             tensors[key] = _store(around + _wide(tensors[key]), adapter.dtype)
 
+    if adapter.experts:
+        inner = case.config.get("moe_intermediate_size", case.intermediate)
+        for layer in range(case.layers):  # the wrapper of the one parameter stands inside that of the other
+            stem, ranks = f"model.layers.{layer}.mlp.experts", case.experts * adapter.r
+            for wrapper, wide, rows in ((f"{stem}.base_layer", case.hidden, 2 * inner), (stem, inner, case.hidden)):
+                add(f"{wrapper}.lora_A.weight", ranks, wide)
+                add(f"{wrapper}.lora_B.weight", rows, ranks)
     for name, shape in _adapted_shapes(case, adapter):
         module, _, kind = name.rpartition(".")
         targeted = module.endswith(adapter.targets) and _layer(module) in (adapter.layers or (_layer(module),))
@@ -213,7 +220,7 @@ def rank_of(module: str, adapter: Adapter) -> int:
     return next(ranks, adapter.r)
 
 
-def _adapter_config(adapter: Adapter) -> dict[str, Any]:
+def _adapter_config(case: Case, adapter: Adapter) -> dict[str, Any]:
     if adapter.kind == "LOHA":
         targets = list(adapter.targets)
         return {"peft_type": "LOHA", "r": adapter.r, "alpha": adapter.alpha, "target_modules": targets}
@@ -227,12 +234,13 @@ def _adapter_config(adapter: Adapter) -> dict[str, Any]:
         "layers_to_transform": list(adapter.layers) or None,
         "lora_alpha": adapter.alpha,
         "lora_bias": adapter.lora_bias,
-        "lora_dropout": 0.05,
+        "lora_dropout": 0.0 if case.experts else 0.05,  # none on parameters
         "modules_to_save": list(adapter.save) or None,
         "peft_type": "LORA",
         "r": adapter.r,
         "rank_pattern": dict(adapter.rank_pattern),
         "target_modules": list(adapter.targets),
+        "target_parameters": ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"] if adapter.experts else None,
         "task_type": "CAUSAL_LM",
         "trainable_token_indices": {name: list(ids) for name, ids in adapter.token_indices.items()} or None,
         "use_dora": adapter.dora,

@@ -284,6 +284,15 @@ def _has_bias(row: Row) -> bool:
     return any(name.endswith(".bias") for name, _shape in shapes(row.case))
 
 
+def _has_experts(row: Row) -> bool:
+    return row.case.experts > 0
+
+
+def _expert_layers(row: Row) -> tuple[str, ...]:
+    """The layers of each expert, as transformers 4 had them and checkpoints store them."""
+    return ("w1", "w2", "w3") if row.case.architecture == "mixtral" else ("gate_proj", "up_proj", "down_proj")
+
+
 def _patterns(row: Row) -> tuple[Adapter, ...]:
     """Ranks and alphas by the end of a name, and for one layer by the whole of it."""
     first, last = row.linear[0], row.linear[-1]
@@ -333,5 +342,7 @@ COLUMNS = (
     Column("layers", lambda row: (Adapter(row.linear, r=4, alpha=8, layers=(1,)),)),
     Column("several", _several),
     Column("fan", lambda row: (Adapter(row.linear, r=4, alpha=8, fan_in_fan_out=True),)),
+    Column("experts", lambda row: (Adapter(row.linear[:1], r=2, alpha=4, experts=True),), _has_experts),
+    Column("single-experts", lambda row: (Adapter((row.linear[0], *_expert_layers(row)), r=2, alpha=4),), _has_experts),
     Column("loha", lambda row: (Adapter(row.linear, r=2, alpha=4, kind="LOHA"),)),
 )

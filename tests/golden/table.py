@@ -45,6 +45,8 @@ _ENGLISH = Words(
         "layers": "some layers",
         "several": "several, weighted",
         "fan": "`fan_in_fan_out`",
+        "experts": "fused experts",
+        "single-experts": "single experts",
         "loha": "LoHa",
     },
     rows={},
@@ -71,6 +73,8 @@ _KOREAN = Words(
         "added": "추가 토큰",
         "layers": "일부 층",
         "several": "여러 개, 가중치",
+        "experts": "합친 전문가",
+        "single-experts": "낱낱의 전문가",
     },
     rows={
         "llama-2-ko": "Llama 2, tokenizer.json의 BPE",
