@@ -1,4 +1,4 @@
-"""Every hostile input is refused as a stranger's process sees it: one line, exit code 3, quickly, nothing left behind."""
+"""Every hostile input is refused as a stranger's process sees it: one line, exit code 3, soon, nothing left behind."""
 
 import json
 import os

@@ -13,6 +13,11 @@ from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
 _ALL_LINEAR = "all-linear"
+_LARGEST_SCALE = 3e38
+"""Of float32, in which peft multiplies."""
+_REPEATED_GROUP = re.compile(r"\)[*+{]")
+_REPETITION = re.compile(r"[*+{]")
+_MOST_REPETITIONS = 4
 _LAYER = re.compile(r".*?\.[^.]*\.(?P<index>\d+)\.")
 
 
@@ -30,7 +35,7 @@ def rank_and_scale(folder: Folder, name: str) -> tuple[int, float]:
     config = folder.config
     rank = by_pattern(config.get("rank_pattern"), name, config.get("r"))
     alpha = by_pattern(config.get("alpha_pattern"), name, config.get("lora_alpha"))
-    if type(rank) is not int or rank < 1 or not isinstance(alpha, int | float) or not math.isfinite(alpha):
+    if type(rank) is not int or rank < 1 or not isinstance(alpha, int | float) or not abs(alpha) < _LARGEST_SCALE:
         raise InputRefused(_("adapter_config.json has no usable r and lora_alpha for {module}").format(module=name))
     return rank, folder.weight * alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
 
@@ -82,6 +87,13 @@ def _match(pattern: str, text: str, stated: str) -> bool:
 
 
 def _search(pattern: str, text: str, stated: str) -> re.Match[str] | None:
+    # A repeated group can take Python's matcher exponential time; each further repetition, a name's length more.
+    if _REPEATED_GROUP.search(stated) or len(_REPETITION.findall(stated)) > _MOST_REPETITIONS:
+        raise InputRefused(
+            _("adapter_config.json has a pattern that could match for hours: {key!r}; name the modules instead").format(
+                key=stated[:80]
+            )
+        )
     try:
         return re.match(pattern, text)
     except re.error:

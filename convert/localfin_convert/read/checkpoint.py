@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from localfin_convert.read.safetensors_file import StoredTensor, read_header
@@ -42,7 +43,10 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in `path`. Raises InputRefused if it is missing, too big, or no object."""
     try:
-        if path.stat().st_size > MAX_JSON:
+        stat = path.stat()
+        if not S_ISREG(stat.st_mode):  # opening a pipe would wait, a device may never end
+            raise InputRefused(_("{folder}/{file} is no regular file").format(folder=path.parent.name, file=path.name))
+        if stat.st_size > MAX_JSON:
             raise InputRefused(_("{name} is larger than {limit} MB").format(name=path.name, limit=MAX_JSON >> 20))
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
