@@ -223,10 +223,30 @@ def test_the_head_is_multiplied_in_slices(tmp_path: Path, monkeypatch: pytest.Mo
     assert_close(reference_of(base).logits(from_memory(tensors), TEXTS), whole, 1e-6)
 
 
-def test_another_activation_than_the_familys_is_refused(tmp_path: Path) -> None:
-    base, _ = written(case_of("llama2-lora", {"hidden_act": "gelu"}), tmp_path)
-    with pytest.raises(InputRefused, match=r"hidden_act is 'gelu', but llama\.cpp runs this family with 'silu'"):
-        reference_of(base)
+REFUSED = [
+    ("llama2-lora", {"hidden_act": "gelu"}, r"hidden_act is 'gelu', but llama\.cpp runs this family with 'silu'"),
+    ("gemma2", {"query_pre_attn_scalar": 0}, "query_pre_attn_scalar is '0', a positive number"),
+    ("gemma3", {"sliding_window_pattern": "6"}, "sliding_window_pattern is '6', a positive number"),
+    ("qwen2-tied", {"use_sliding_window": True, "max_window_layers": "all"}, "max_window_layers is 'all'"),
+    ("llama2-lora", {"rope_scaling": YARN, "rope_theta": 1.0}, r"rope_theta is 1\.0, more than 1"),
+    ("phi3-longrope", {"original_max_position_embeddings": 1}, "original_max_position_embeddings is 1"),
+]
+
+
+@pytest.mark.parametrize(("golden", "config", "words"), REFUSED)
+def test_what_config_json_says_amiss_is_refused(
+    golden: str, config: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    base, tensors = written(case_of(golden, config), tmp_path)
+    with pytest.raises(InputRefused, match=words):
+        reference_of(base).logits(from_memory(tensors), TEXTS, layers=1)
+
+
+def test_weights_that_overflow_give_nan_without_a_warning(tmp_path: Path) -> None:
+    base, tensors = written(MODELS["llama2"], tmp_path)
+    tensors["model.layers.1.mlp.up_proj.weight"] *= np.float32(1e38)
+    logits = reference_of(base).logits(from_memory(tensors), TEXTS)
+    assert not any(np.isfinite(own).all() for own in logits)
 
 
 def llama_cpp_logits(file: Path) -> list[np.ndarray]:

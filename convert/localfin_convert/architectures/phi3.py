@@ -33,6 +33,8 @@ class Phi3(Family):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.original_context = self._natural("original_max_position_embeddings")
+        if self.original_context == 1:  # its logarithm divides
+            raise InputRefused(_("config.json: original_max_position_embeddings is 1, more was expected"))
         factor = self.rope.number("partial_rotary_factor", self._real("partial_rotary_factor"))
         self.rotated = int(factor * self.hidden) // self.heads
 

@@ -40,8 +40,7 @@ def soft_cap(x: Floats, cap: float | None) -> Floats:
 
 
 def silu(x: Floats) -> Floats:
-    with np.errstate(over="ignore"):  # exp(-x) of a very negative x is infinite, and the quotient 0
-        gate: Floats = 1 + np.exp(-x)
+    gate: Floats = 1 + np.exp(-x)  # infinite for a very negative x, and the quotient 0
     return x / gate
 
 

@@ -4,7 +4,7 @@ A matrix is asked for, used on the tokens of all texts, and dropped: peak memory
 float32 (one expert's, where there are experts), a slice of the head, and the logits.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence, Sized
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -45,17 +45,25 @@ class Reference:
 
         `texts`: the token ids of each, at least one. With fewer `layers` than the model has, final norm and head
         are applied to what leaves the last of them (an early exit): less to compute, and still every kind of tensor.
+        Weights that are too large give infinite logits or NaN, and no warning.
         """
+        with np.errstate(over="ignore", invalid="ignore"):
+            hidden = self._run(weights, texts, self._family.layers if layers is None else layers)
+            ends, asked = _ends(texts), positions if positions is not None else [range(len(text)) for text in texts]
+            rows = [
+                np.asarray(own, np.int64) + end - len(text) for own, end, text in zip(asked, ends, texts, strict=True)
+            ]
+            logits = self._project(weights, hidden[np.concatenate(rows)])
+        return np.split(logits, _ends(rows)[:-1])
+
+    def _run(self, weights: Weights, texts: Sequence[Sequence[int]], layers: int) -> Floats:
+        """(tokens of all texts, hidden), after the final norm."""
         hidden = self._embed(weights, np.concatenate([np.asarray(text, np.int64) for text in texts]))
-        ends = list(accumulate(len(text) for text in texts))
-        for number in range(self._family.layers if layers is None else layers):
-            hidden = _Layer(self._family, self._traits, self._names, weights, number).run(hidden, ends[:-1])
+        for number in range(layers):
+            layer = _Layer(self._family, self._traits, self._names, weights, number)
+            hidden = layer.run(hidden, _ends(texts)[:-1])
         norm = weights(self._family.final_norm) + np.float32(self._family.shift(self._family.final_norm))
-        hidden = rms_norm(hidden, norm, self._family.epsilon)
-        asked = positions if positions is not None else [range(len(text)) for text in texts]
-        rows = [np.asarray(own, np.int64) + end - len(text) for own, end, text in zip(asked, ends, texts, strict=True)]
-        logits = self._project(weights, hidden[np.concatenate(rows)])
-        return np.split(logits, list(accumulate(map(len, rows)))[:-1])
+        return rms_norm(hidden, norm, self._family.epsilon)
 
     def _embed(self, weights: Weights, tokens: np.ndarray) -> Floats:
         known, places = np.unique(tokens, return_inverse=True)
@@ -134,3 +142,8 @@ class _Layer:
         if name not in self.names:
             return x
         return rms_norm(x, self.weights(name) + np.float32(self.family.shift(name)), self.family.epsilon)
+
+
+def _ends(parts: Iterable[Sized]) -> list[int]:
+    """Where each ends when they lie one after the other."""
+    return list(accumulate(map(len, parts)))

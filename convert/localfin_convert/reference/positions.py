@@ -8,6 +8,8 @@ from localfin_convert.architectures import Family
 from localfin_convert.architectures.phi3 import Phi3
 from localfin_convert.architectures.rope import Rope
 from localfin_convert.reference.weights import Floats
+from localfin_models.errors import InputRefused
+from localfin_models.language import _
 
 
 def rotate(heads: Floats, cosines: Floats, sines: Floats) -> Floats:
@@ -45,6 +47,8 @@ def _yarn(rope: Rope, frequencies: np.ndarray) -> tuple[np.ndarray, float]:
     """YaRN (Peng et al., arXiv:2309.00071): high frequencies stay, low ones are divided, a ramp between them."""
     dim, theta, factor = 2 * len(frequencies), rope.number("rope_theta"), rope.number("factor", 1.0)
     original = rope.number("original_max_position_embeddings")
+    if theta <= 1:
+        raise InputRefused(_("config.json: rope_theta is {theta}, more than 1 was expected").format(theta=theta))
 
     def dimension(turns: float) -> float:
         """Where a frequency makes so many turns over the original context."""

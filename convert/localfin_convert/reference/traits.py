@@ -1,7 +1,8 @@
 """What a family's forward pass has of its own. Data and small methods; Llama is the rule, the others the exceptions.
 
-transformers' modelling code is the source, as training ran on it. llama.cpp differs where it knows less: it ignores
-the windows of Mistral, Qwen2 and Phi-3, tells a 27B Gemma by its number of layers, EXAONE 4's windows likewise.
+transformers' modelling code is the source: that is what was trained. llama.cpp runs some models differently: it has
+no windows for Mistral, Mixtral, Qwen and Phi-3, knows EXAONE 4's windows and a Gemma's attention scale by the number of
+layers, reads yarn's betas for none of these families, and takes Phi-3's long factors by its context, not the text's.
 """
 
 from typing import Any, ClassVar
@@ -78,10 +79,10 @@ class Traits:
             return bool(kinds[layer] == "sliding_attention")
         return otherwise
 
-    def number(self, name: str, default: float | None = None) -> float:
-        """Of config.json. Raises InputRefused unless it is positive."""
+    def number(self, name: str, default: float | None = None, least: float = 1e-12) -> float:
+        """Of config.json. Raises InputRefused unless it is a number of `least` or more."""
         value: Any = self.config.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e12:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < 1e12:
             raise InputRefused(
                 _("config.json: {name} is {value!r}, a positive number was expected").format(
                     name=name, value=str(value)[:40]
@@ -105,7 +106,7 @@ class Qwen2Traits(Traits):
     def window(self, layer: int) -> int | None:
         if not self.config.get("use_sliding_window"):
             return None
-        slides = self.slides(layer, otherwise=layer >= self.config.get("max_window_layers", 28))
+        slides = self.slides(layer, otherwise=layer >= self.number("max_window_layers", 28, least=0))
         return int(self.number("sliding_window", 4096)) if slides else None
 
 
