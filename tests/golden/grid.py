@@ -124,7 +124,7 @@ def _row(
     return Row(key, name, models, case, whose, pretokenizer, whole)
 
 
-def _llama3_rope(factor: float) -> dict[str, Any]:
+def llama3_rope(factor: float) -> dict[str, Any]:
     return {
         "factor": factor,
         "low_freq_factor": 1.0,
@@ -134,7 +134,7 @@ def _llama3_rope(factor: float) -> dict[str, Any]:
     }
 
 
-def _longrope(count: int) -> dict[str, Any]:
+def longrope(count: int) -> dict[str, Any]:
     return {
         "long_factor": [1.0 + index / 7 for index in range(count)],
         "short_factor": [1.0 + index / 70 for index in range(count)],
@@ -147,7 +147,7 @@ _LLAMA: dict[str, Any] = {
     "mlp_bias": False, "pretraining_tp": 1, "rms_norm_eps": 1e-5, "rope_scaling": None, "use_cache": True,
 }  # fmt: skip
 _LLAMA3 = _LLAMA | {"rope_theta": 500_000.0}
-_LLAMA31 = _LLAMA3 | {"max_position_embeddings": 131_072, "rope_scaling": _llama3_rope(8.0)}
+_LLAMA31 = _LLAMA3 | {"max_position_embeddings": 131_072, "rope_scaling": llama3_rope(8.0)}
 _MISTRAL: dict[str, Any] = {
     "attention_dropout": 0.0, "hidden_act": "silu", "initializer_range": 0.02, "rms_norm_eps": 1e-5,
     "rope_theta": 1_000_000.0, "sliding_window": None, "use_cache": True, "max_position_embeddings": 32_768,
@@ -177,18 +177,18 @@ _GEMMA3: dict[str, Any] = {
 _PHI3: dict[str, Any] = {
     "attention_bias": False, "attention_dropout": 0.0, "embd_pdrop": 0.0, "hidden_act": "silu",
     "initializer_range": 0.02, "max_position_embeddings": 131_072, "original_max_position_embeddings": 4096,
-    "pad_token_id": _PIECES, "resid_pdrop": 0.0, "rms_norm_eps": 1e-5, "rope_scaling": _longrope(32),
+    "pad_token_id": _PIECES, "resid_pdrop": 0.0, "rms_norm_eps": 1e-5, "rope_scaling": longrope(32),
     "rope_theta": 10_000.0, "sliding_window": 262_144, "use_cache": True,
 }  # fmt: skip
 _EXAONE35: dict[str, Any] = {
     "activation_function": "silu", "attention_dropout": 0.0, "embed_dropout": 0.0, "head_dim": 64,
     "initializer_range": 0.02, "layer_norm_epsilon": 1e-5, "max_position_embeddings": 32_768,
-    "rope_scaling": _llama3_rope(8.0), "rope_theta": 1_000_000, "use_cache": True,
+    "rope_scaling": llama3_rope(8.0), "rope_theta": 1_000_000, "use_cache": True,
 }  # fmt: skip
 _EXAONE4: dict[str, Any] = {
     "attention_dropout": 0.0, "head_dim": 128, "hidden_act": "silu", "initializer_range": 0.02,
     "layer_types": ["sliding_attention"] * 3 + ["full_attention"], "max_position_embeddings": 131_072,
-    "rms_norm_eps": 1e-5, "rope_scaling": _llama3_rope(16.0), "rope_theta": 1_000_000, "sliding_window": 4096,
+    "rms_norm_eps": 1e-5, "rope_scaling": llama3_rope(16.0), "rope_theta": 1_000_000, "sliding_window": 4096,
     "sliding_window_pattern": "LLLG", "use_cache": True,
 }  # fmt: skip
 
@@ -212,7 +212,7 @@ ROWS = (
     ),
     _row(
         "llama-3.2", "Llama 3.2", "Llama 3.2 1B, 3B", "llama", "llama-bpe",
-        _LLAMA31 | {"head_dim": 64, "rope_scaling": _llama3_rope(32.0)}, tied=True,
+        _LLAMA31 | {"head_dim": 64, "rope_scaling": llama3_rope(32.0)}, tied=True,
         pretokenizer="llama-bpe", whole="llama32-tied",
     ),
     _row("mistral", "Mistral", "Mistral 7B v0.3", "mistral", "llama-spm", _MISTRAL, whose="other"),
@@ -261,7 +261,7 @@ ROWS = (
     ),
     _row(
         "phi-4-mini", "Phi-4 mini", "Phi-4 mini", "phi3", "gpt-2",
-        _PHI3 | {"partial_rotary_factor": 0.75, "rope_scaling": _longrope(24)},
+        _PHI3 | {"partial_rotary_factor": 0.75, "rope_scaling": longrope(24)},
         whose="other", pretokenizer="gpt-4o", tied=True,
     ),
     _row(

@@ -32,7 +32,7 @@ def embedding(case: "Case") -> str:
 
 def _attention(case: "Case") -> Shapes:
     default = 128 if case.architecture == "qwen3" else case.hidden // case.heads
-    head = case.config.get("head_dim", default)
+    head = case.config.get("head_dim") or default
     q, kv = case.heads * head, case.kv_heads * head
     out = {"o_proj": (case.hidden, q)}
     projections = {"q_proj": (q, case.hidden), "k_proj": (kv, case.hidden), "v_proj": (kv, case.hidden)}

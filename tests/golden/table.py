@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.golden.cases import Vocabulary
 from tests.golden.grid import COLUMNS, ROWS, Cell, Row
 from tests.golden.record import load_cells
+from tests.golden.variants import VARIANTS
 
 CELLS = Path(__file__).parent / "cells"
 DOCS = Path(__file__).parents[2] / "docs"
@@ -28,6 +29,10 @@ class Words:
     vocabularies: Mapping[Vocabulary, str]
     refused: str
     caption: str
+    also: str
+    """The head of the variants' column."""
+    differences: Mapping[str, str]
+    """Of variants, where they differ from the variants' own words."""
 
 
 _ENGLISH = Words(
@@ -62,6 +67,8 @@ _ENGLISH = Words(
     },
     refused="refused¹",
     caption="{tested} cells, each converted by a test and compared with the usual tools' file.",
+    also="Also, without an adapter, as `q4_k_m`",
+    differences={},
 )
 _KOREAN = Words(
     head=("구조", "해당 모델", "어휘", "전체"),
@@ -85,6 +92,29 @@ _KOREAN = Words(
     | {"llama-spm-json-ko": "Llama 2와 한국어 단어", "llama-bpe-ko": "Llama 3와 한국어 단어"},
     refused="거절¹",
     caption="칸 {tested}개를 하나하나 변환해 기존 도구들이 만든 파일과 비교하는 테스트가 있습니다.",
+    also="어댑터 없이 `q4_k_m`으로도 확인한 설정",
+    differences={
+        "llama-2/70b": "80층, 그룹 헤드",
+        "llama-2/65b": "80층, 그룹 없는 헤드",
+        "llama-3.1/saved": "transformers 5가 저장한 형태",
+        "deepseek-llm/67b": "그룹 헤드",
+        "mixtral/saved": "transformers 5가 저장한 형태",
+        "qwen2/7b": "따로 된 헤드",
+        "qwen2.5/72b": "80층",
+        "qwen3/32b": "따로 된 헤드, yarn",
+        "gemma-3/saved": "transformers 5가 저장한 형태",
+        "gemma-3/linear": "같은 형태에 선형 스케일링",
+        "gemma-3/apart": "theta 없이 나뉜 rope",
+        "phi-3/4k": "longrope 없음, `sliding_window: 2047`",
+        "phi-3/su": "longrope의 첫 이름 `su`",
+        "phi-3/medium": "그룹 헤드",
+        "phi-4-mini/saved": "rope 안의 `partial_rotary_factor`",
+        "exaone-3.5/3.0": "rope 스케일링 없음, 따로 된 헤드",
+        "exaone-3.5/7.8b": "따로 된 헤드",
+        "exaone-3.5/plain": "`head_dim` 없음",
+        "exaone-4/1.2b": "`sliding_window: null`, 묶인 헤드",
+        "exaone-4/pattern": "숫자로 된 패턴",
+    },
 )
 LANGUAGES = {"en": _ENGLISH, "ko": _KOREAN}
 
@@ -104,9 +134,23 @@ def table(language: str) -> str:
     head = [*words.head, *(words.columns[column.key] for column in COLUMNS)]
     body = [_line(row, words) for row in ROWS]
     tested = sum(text.startswith("✓ ") or text == words.refused for line in body for text in line)
-    lines = [head, ["---"] * 3 + [":-:"] * (len(head) - 3), *body]
-    rendered = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{words.caption.format(tested=tested)}\n\n{rendered}"
+    grid = _markdown([head, ["---"] * 3 + [":-:"] * (len(head) - 3), *body])
+    return f"{words.caption.format(tested=tested)}\n\n{grid}\n\n{_variants(words)}"
+
+
+def _variants(words: Words) -> str:
+    """What else was compared of each row's configuration."""
+    body: list[list[str]] = []
+    for row in ROWS:
+        own = [variant for variant in VARIANTS if variant.key.startswith(f"{row.key}/")]
+        texts = [words.differences.get(variant.key, variant.difference) for variant in own]
+        if texts:
+            body.append([words.rows.get(row.key, row.name), "; ".join(texts)])
+    return _markdown([[words.head[0], words.also], ["---", "---"], *body])
+
+
+def _markdown(lines: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _line(row: Row, words: Words) -> list[str]:

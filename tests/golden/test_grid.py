@@ -11,6 +11,7 @@ from tests.golden.grid import ROWS, Cell, Row, cells
 from tests.golden.record import lines, load_cells, record
 from tests.golden.table import BEGIN, DOCS, END, LANGUAGES, table
 from tests.golden.tokenizer_files import vocabulary_size
+from tests.golden.variants import VARIANTS, Variant
 from tests.golden.vocabularies import SIZES
 from tokenizers import Tokenizer
 
@@ -20,6 +21,7 @@ from localfin_convert.vocabulary.pretokenizers import PRETOKENIZERS, PROBE, fing
 from localfin_models.errors import InputRefused
 
 CELLS = Path(__file__).parent / "cells"
+VARIANT_FILE = Path(__file__).parent / "variants.json"
 ALL = [pytest.param(cell, id=cell.name) for cell in cells()]
 BaseOf = Callable[[Row], Path]
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:peft")
@@ -59,10 +61,28 @@ def test_cell_equals_the_usual_tools(cell: Cell, base_of: BaseOf, tmp_path: Path
                 convert(base, adapters, out, cell.quantization)
             return
         convert(base, adapters, out, cell.quantization)
-    expected = load_cells(CELLS / f"{cell.row.key}.json")[cell.column.key]
-    for ours, theirs in zip(lines(record(out)), expected, strict=False):
+    assert_equal(out, load_cells(CELLS / f"{cell.row.key}.json")[cell.column.key])
+
+
+@pytest.mark.parametrize("variant", [pytest.param(variant, id=variant.key) for variant in VARIANTS])
+def test_variant_equals_the_usual_tools(variant: Variant, tmp_path: Path) -> None:
+    row, out = variant.row, tmp_path / "out.gguf"
+    base = write_base(row.case, tmp_path / "base")
+    with told(row, base):
+        convert(base, [], out, "q4_k_m")
+    assert_equal(out, load_cells(VARIANT_FILE)[variant.key])
+
+
+def assert_equal(out: Path, expected: list[str]) -> None:
+    """Line by line, so that a failure names the first key or tensor that differs."""
+    made = lines(record(out))
+    for ours, theirs in zip(made, expected, strict=False):
         assert ours == theirs
-    assert len(lines(record(out))) == len(expected)
+    assert len(made) == len(expected)
+
+
+def test_every_variant_has_a_golden() -> None:
+    assert list(load_cells(VARIANT_FILE)) == [variant.key for variant in VARIANTS]
 
 
 def test_every_cell_that_is_not_refused_has_a_golden() -> None:

@@ -63,10 +63,11 @@ class Gemma3(Gemma2):
 
     def local_rope(self) -> Rope:
         """Of the layers that see only a window."""
+        local = {"rope_theta": self.config["rope_local_base_freq"]}
         stored = self.config.get("rope_parameters")
         if isinstance(stored, dict) and "sliding_attention" in stored:
-            return read_rope(self.config, ("default",), "sliding_attention")
-        return read_rope({"rope_theta": self.config["rope_local_base_freq"]}, ("default",))
+            local["rope_parameters"] = stored
+        return read_rope(local, ("default",), "sliding_attention")
 
     def rope_keys(self) -> list[Key]:
         return [*self.rope.keys(self.name), self._number("rope.freq_base_swa", self.local_rope().number("rope_theta"))]
