@@ -8,11 +8,21 @@ from pathlib import Path
 import pytest
 
 PUBLIC = {
-    "localfin": ["Answer", "Assistant", "LoadOptions", "Message", "ModelInfo", "Sampling", "Usage"],
+    "localfin": [
+        "AdapterInfo",
+        "Answer",
+        "Assistant",
+        "LoadOptions",
+        "Lora",
+        "Message",
+        "ModelInfo",
+        "Sampling",
+        "Usage",
+    ],
     "localfin_convert": ["LoraReport", "Report", "convert", "write_lora"],
     "localfin_tui": ["LocalfinApp"],
     "localfin_models": ["GgufHeader", "check_gguf", "find_model", "list_models"],
-}
+}  # fmt: skip
 TOP = Path(__file__).parents[1]
 
 

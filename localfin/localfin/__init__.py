@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from localfin.assistant import Answer, Assistant
-    from localfin.engine.events import LoadOptions, Message, ModelInfo, Sampling, Usage
+    from localfin.engine.events import AdapterInfo, LoadOptions, Lora, Message, ModelInfo, Sampling, Usage
 
-__all__ = ["Answer", "Assistant", "LoadOptions", "Message", "ModelInfo", "Sampling", "Usage"]
+__all__ = ["AdapterInfo", "Answer", "Assistant", "LoadOptions", "Lora", "Message", "ModelInfo", "Sampling", "Usage"]
 
 _HOMES = {"Answer": "localfin.assistant", "Assistant": "localfin.assistant"}
 

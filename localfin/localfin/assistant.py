@@ -1,7 +1,7 @@
 """The assistant as a library: one model, questions and answers. What the command line and the app are built on."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
 
@@ -11,6 +11,7 @@ from localfin.engine.events import (
     Finished,
     FinishReason,
     LoadOptions,
+    Lora,
     Message,
     ModelInfo,
     Sampling,
@@ -78,8 +79,17 @@ class Assistant:
         return info
 
     def reload(self) -> ModelInfo:
-        """Load the same model again, after an EngineDied."""
+        """Load the same model with the same adapters again, after an EngineDied."""
         return self._engine.load(self._path, self._options)
+
+    def use_adapters(self, adapters: Sequence[Lora]) -> ModelInfo:
+        """Answer with exactly these adapters from now on; with none, the model alone. It is not loaded again.
+
+        Raises NotFound, InputRefused or NotEnough, and leaves things as they were; EngineDied.
+        """
+        info = self._engine.use_adapters(adapters)
+        self._options = replace(self._options, adapters=tuple(adapters))
+        return info
 
     def stream(
         self,

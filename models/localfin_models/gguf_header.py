@@ -16,7 +16,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from localfin_models.errors import InputRefused, NotFound
 from localfin_models.gguf_tables import BLOCKS, FILE_TYPES
@@ -51,6 +51,8 @@ class GgufHeader:
     file_bytes: int
     keys: dict[str, Scalar]
     lengths: dict[str, int]
+    types: dict[str, int] = field(repr=False)
+    """The GGUF type each of `keys` is stored in: native code that reads it as another one ends the process."""
     tensors: tuple[TensorInfo, ...] = field(repr=False)
 
     @property
@@ -119,20 +121,27 @@ class GgufHeader:
 
 
 def check_gguf(path: Path) -> GgufHeader:
-    """Read and check the header. Raises NotFound, or InputRefused with one line that says what is wrong."""
+    """Read and check a model's header. Raises NotFound, or InputRefused with one line that says what is wrong."""
     try:
         with path.open("rb") as file:
-            size = file.seek(0, 2)
-            if size < 24:
-                _refuse(path, _("too short for a GGUF file"))
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return _Reader(path, data, size).header()
+            header = read_header(file, path)
+            _check_sizes(header)
+            return header
     except FileNotFoundError:
         raise NotFound(_("{path}: no such file").format(path=path)) from None
     except IsADirectoryError:
         _refuse(path, _("this is a folder, a GGUF file was expected"))
     except OSError as error:
         _refuse(path, error.strerror or str(error))
+
+
+def read_header(file: BinaryIO, path: Path) -> GgufHeader:
+    """The header of any GGUF in `file`, its layout checked but not what it says; `path` names it in errors."""
+    size = file.seek(0, 2)
+    if size < 24:
+        _refuse(path, _("too short for a GGUF file"))
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return _Reader(path, data, size).header()
 
 
 def _refuse(path: Path, reason: str) -> NoReturn:
@@ -155,21 +164,26 @@ class _Reader:
         # The least a tensor takes is 8 + 4 + 4 + 8 bytes, a key 8 + 4 + 1.
         if tensors > min(MAX_TENSORS, self._size // 24) or keys > min(MAX_KEYS, self._size // 13):
             _refuse(self._path, _("it claims {n} tensors and {k} keys").format(n=tensors, k=keys))
-        values, lengths = self._keys(keys)
+        values, lengths, types = self._keys(keys)
         found = list(self._tensors(tensors))
         placed = self._place(found, values)
-        header = GgufHeader(self._path, self._size, values, lengths, placed)
-        _check_sizes(header)
+        header = GgufHeader(self._path, self._size, values, lengths, types, placed)
+        if not isinstance(header.keys.get("general.architecture"), str):
+            _refuse(header.path, _("it names no architecture"))
+        if not header.tensors:
+            _refuse(header.path, _("it holds no tensors"))
         return header
 
-    def _keys(self, count: int) -> tuple[dict[str, Scalar], dict[str, int]]:
+    def _keys(self, count: int) -> tuple[dict[str, Scalar], dict[str, int], dict[str, int]]:
         values: dict[str, Scalar] = {}
         lengths: dict[str, int] = {}
+        types: dict[str, int] = {}
         for _index in range(count):
             name = self._string(MAX_NAME)
             kind = self._number("<I")
             if name in values or name in lengths:
                 _refuse(self._path, _("the key {key} stands twice").format(key=name))
+            types[name] = kind
             if kind == _ARRAY:
                 lengths[name] = self._skip_array(name)
             elif kind == _STRING:
@@ -178,7 +192,7 @@ class _Reader:
                 values[name] = self._scalar(_SCALARS[kind])
             else:
                 _refuse(self._path, _("the key {key} has the unknown type {type}").format(key=name, type=kind))
-        return values, lengths
+        return values, lengths, types
 
     def _skip_array(self, name: str) -> int:
         kind, count = self._number("<I"), self._number("<Q")
@@ -282,10 +296,6 @@ class _Reader:
 
 def _check_sizes(header: GgufHeader) -> None:
     """The sizes with which llama.cpp ends the process instead of refusing, and those that make no model."""
-    if not isinstance(header.keys.get("general.architecture"), str):
-        _refuse(header.path, _("it names no architecture"))
-    if not header.tensors:
-        _refuse(header.path, _("it holds no tensors"))
     name = header.architecture + "."
     rules = {
         "block_count": (1, MAX_LAYERS),

@@ -107,7 +107,9 @@ def test_the_script_cancels_limits_and_refuses(model):
 
 
 def test_the_public_names_are_these_and_all_are_there():
-    assert localfin.__all__ == ["Answer", "Assistant", "LoadOptions", "Message", "ModelInfo", "Sampling", "Usage"]
+    assert localfin.__all__ == [
+        "AdapterInfo", "Answer", "Assistant", "LoadOptions", "Lora", "Message", "ModelInfo", "Sampling", "Usage",
+    ]  # fmt: skip
     assert all(getattr(localfin, name).__name__ == name for name in localfin.__all__)
     with pytest.raises(AttributeError):
         _ = localfin.nothing

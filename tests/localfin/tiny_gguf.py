@@ -98,3 +98,31 @@ def _weights(tiny: Tiny, vocabulary: int) -> dict[str, np.ndarray]:
         weights |= {at + "ffn_gate.weight": matrix(64, width, inner), at + "ffn_up.weight": matrix(64, width, inner)}
         weights[at + "ffn_down.weight"] = matrix(width, 64, inner)
     return weights
+
+
+def write_lora(
+    path: Path, pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], *, alpha: float = 1.0, arch: str = "llama"
+) -> Path:
+    """A GGUF adapter. `pairs`: tensor of the base to A (rank, columns) and B (rows, rank)."""
+    writer = gguf.GGUFWriter(path, arch)
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_name(path.stem)
+    writer.add_float32("adapter.lora.alpha", alpha)
+    for name, (a, b) in pairs.items():
+        writer.add_tensor(f"{name}.lora_a", a)
+        writer.add_tensor(f"{name}.lora_b", b)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def says_after(following: Mapping[int, int], width: int = 320, strength: float = 5.0) -> dict[str, tuple]:
+    """A pair for the head: after each token of `following` comes its value, whatever came there before."""
+    a = np.zeros((len(following), width), np.float32)
+    b = np.zeros((BYTES + 256 + len(PIECES), len(following)), np.float32)
+    for rank, (token, then) in enumerate(following.items()):
+        a[rank, token], b[then, rank] = 1, strength
+    return {"output.weight": (a, b)}

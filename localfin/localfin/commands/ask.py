@@ -1,6 +1,7 @@
 """`localfin ask`: one question, one answer on stdout. Everything else goes to stderr."""
 
 import json
+import math
 import os
 import select
 import signal
@@ -8,12 +9,13 @@ import sys
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import click
 
 from localfin.assistant import Answer, AnswerLanguage, Assistant
-from localfin.engine.events import Event, Finished, LoadOptions, ModelInfo, Prefill, Sampling, Text
+from localfin.engine.events import Event, Finished, LoadOptions, Lora, ModelInfo, Prefill, Sampling, Text
 from localfin.text import clean_text
 from localfin_models.catalog import find_model
 from localfin_models.errors import INTERRUPTED, LocalfinError
@@ -36,6 +38,20 @@ def gpu_layers_from(value: str) -> int | Literal["auto"]:
     return int(value)
 
 
+def lora_from(value: str) -> Lora:
+    """`FILE` or `FILE=SCALE`, as `--lora` takes it; a file that exists is never cut at its `=`."""
+    path, separator, text = value.rpartition("=")
+    if not separator or Path(value).exists():
+        return Lora(Path(value))
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = math.nan
+    if not math.isfinite(scale) or scale == 0:
+        raise click.BadParameter(_("{text} is no scale: a number other than 0 was expected").format(text=text))
+    return Lora(Path(path), scale)
+
+
 @click.command(
     short_help=_("Answer one question."),
     help=_(
@@ -46,6 +62,10 @@ def gpu_layers_from(value: str) -> int | Literal["auto"]:
 )
 @click.argument("question", required=False)
 @click.option("-m", "--model", metavar="MODEL", help=_("A model's name or path; the default model if left out."))
+@click.option(
+    "--lora", "adapters", multiple=True, type=lora_from, metavar="FILE[=SCALE]",
+    help=_("A GGUF adapter to answer with (made by `convert --as-lora`); several are added up."),
+)  # fmt: skip
 @click.option("-s", "--system", metavar="TEXT", help=_("What the model is told before the question."))
 @click.option(
     "-t", "--temperature", type=click.FloatRange(0, 5), default=0.0, show_default=True,
@@ -66,9 +86,9 @@ def gpu_layers_from(value: str) -> int | Literal["auto"]:
 @click.option("--threads", type=click.IntRange(1, 512), help=_("Threads to compute with."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON object instead of the plain answer."))
 def ask(
-    question: str | None, model: str | None, system: str | None, temperature: float, max_tokens: int | None,
-    seed: int | None, lang: AnswerLanguage | None, gpu_layers: int | Literal["auto"], n_ctx: int | None,
-    threads: int | None, as_json: bool,
+    question: str | None, model: str | None, adapters: tuple[Lora, ...], system: str | None, temperature: float,
+    max_tokens: int | None, seed: int | None, lang: AnswerLanguage | None, gpu_layers: int | Literal["auto"],
+    n_ctx: int | None, threads: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     # A model that is not there is said before a long pipe is read.
     path = find_model(model) if question else None
@@ -77,7 +97,7 @@ def ask(
     sampling = Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed)
     with _Status() as status:
         status.show(_("loading the model"))
-        assistant = Assistant(path or model, LoadOptions(n_ctx, threads, gpu_layers))
+        assistant = Assistant(path or model, LoadOptions(n_ctx, threads, gpu_layers, adapters))
     with assistant, _Status() as status, _interrupt_cancels(assistant):
         events = assistant.stream(asked, system=system, language=lang, sampling=sampling)
         finished, text = _print(events, status, quiet=as_json)
@@ -184,8 +204,17 @@ def _print_pieces(events: Iterator[Event], status: _Status, parts: list[str], *,
     raise LocalfinError(_("the answer ended without an end"))
 
 
-def _model(info: ModelInfo) -> dict[str, str]:
-    return {"name": info.name, "path": str(info.path), "sha256": info.sha256, "quantization": info.quantization}
+def _model(info: ModelInfo) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "path": str(info.path),
+        "sha256": info.sha256,
+        "quantization": info.quantization,
+        "adapters": [
+            {"name": adapter.name, "path": str(adapter.path), "sha256": adapter.sha256, "scale": adapter.scale}
+            for adapter in info.adapters
+        ],
+    }
 
 
 def _whole_question(argument: str | None, status: _Status) -> str:

@@ -42,8 +42,15 @@ class EngineService:
     def handle(self, call: str, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
         if call == "load":
             return self._load()
-        if call == "generate" and self._llama is not None:
-            return self._generate(self._llama, arguments, emit)
+        if self._llama is not None:
+            if call == "generate":
+                return self._generate(self._llama, arguments, emit)
+            if call == "load_adapter":
+                self._llama.load_adapter(arguments["id"], Path(arguments["path"]))
+                return {}
+            if call == "use_adapters":
+                self._llama.use_adapters(arguments["scales"])
+                return {}
         raise LocalfinError(f"the engine knows no call {call!r} now")
 
     def _load(self) -> dict[str, Any]:

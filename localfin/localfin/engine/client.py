@@ -3,12 +3,13 @@
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from localfin.engine.adapters import Adapters
 from localfin.engine.errors import ContextFull, EngineDied
-from localfin.engine.events import Event, LoadOptions, Message, ModelInfo, Sampling
+from localfin.engine.events import Event, LoadOptions, Lora, Message, ModelInfo, Sampling
 from localfin.engine.frames import count, event_of
 from localfin.engine.memory import estimate
 from localfin.text import clean_text
@@ -34,6 +35,7 @@ class LlamaEngine:
     def __init__(self) -> None:
         self._worker = SealedWorker(_SERVICE, errors=(ContextFull,))
         self._model: ModelInfo | None = None
+        self._adapters: Adapters | None = None
         self._load_s = 0.0
         self._watch: threading.Timer | None = None
         self._killed = ""
@@ -55,14 +57,19 @@ class LlamaEngine:
         path = path.absolute()
         header = check_gguf(path)
         n_ctx, threads = _context_length(header, options), options.threads or available_cores()
-        need = estimate(header, n_ctx)
+        need = estimate(header, n_ctx, sum(_size_of(lora.path) for lora in options.adapters))
         limits = WorkerLimits(read=(path.resolve(),), memory_bytes=need.address_space(threads))
         hashed = _Hash(path)
+        adapters = self._adapters = Adapters(self._worker, header)
         try:
+            adapters.check(options.adapters)
             self._worker.start(limits, {"path": str(path.resolve()), "n_ctx": n_ctx, "threads": threads,
-                                        "gpu_layers": options.gpu_layers, "need": asdict(need)})  # fmt: skip
+                                        "gpu_layers": options.gpu_layers, "need": asdict(need)},
+                               inherited=adapters.inherited)  # fmt: skip
             loaded = self._worker.call("load")
             n_ctx, gpu_layers = count(loaded, "n_ctx"), count(loaded, "gpu_layers")
+            if options.adapters:
+                adapters.use(options.adapters)
         except WorkerDied as death:
             self.close()
             raise EngineDied(_("the engine stopped while loading {path}: {how}").format(path=path, how=death)) from None
@@ -79,14 +86,27 @@ class LlamaEngine:
             n_ctx_train=header.n_ctx_train,
             n_ctx=n_ctx,
             gpu_layers=gpu_layers,
+            adapters=adapters.active,
         )
         self._load_s = time.monotonic() - started
+        return self._model
+
+    def use_adapters(self, adapters: Sequence[Lora]) -> ModelInfo:
+        """See Engine.use_adapters. An answer that is being made ends."""
+        if self.model is None or self._adapters is None:
+            raise _no_model()
+        try:
+            active = self._adapters.use(adapters)
+        except WorkerDied as death:
+            self.close()
+            raise EngineDied(_("the engine stopped: {how}. Load the model again.").format(how=death)) from None
+        self._model = replace(self.model, adapters=active)
         return self._model
 
     def generate(self, messages: Sequence[Message], sampling: Sampling = Sampling()) -> Iterator[Event]:
         """See Engine.generate. Texts from outside are cleaned on their way in, the model's on its way out."""
         if self.model is None:
-            raise EngineDied(_("the engine has no model: load one first"))
+            raise _no_model()
         request = {
             "messages": [{"role": m.role, "content": clean_text(m.content)} for m in messages],
             "sampling": asdict(sampling),
@@ -103,6 +123,9 @@ class LlamaEngine:
         self._unwatch()
         self._worker.stop()
         self._model = None
+        if self._adapters is not None:
+            self._adapters.close()
+            self._adapters = None
 
     def _events(self, request: Mapping[str, Any]) -> Iterator[Event]:
         load_s, self._load_s = self._load_s, 0.0
@@ -140,6 +163,15 @@ class LlamaEngine:
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.cancel()
+
+
+def _no_model() -> EngineDied:
+    return EngineDied(_("the engine has no model: load one first"))
+
+
+def _size_of(path: Path) -> int:
+    """Bytes; 0 for what is not there, which is refused later."""
+    return path.stat().st_size if path.is_file() else 0
 
 
 class _Hash:

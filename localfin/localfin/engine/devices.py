@@ -54,7 +54,7 @@ def choose_gpu_layers(binding: Any, wanted: int | str, need: Need) -> int:
 def layers_that_fit(free_bytes: Sequence[int], need: Need) -> int:
     """How many layers (the output counts as one more) fit into the free memory of the devices together."""
     usable = sum(max(0, free - _RESERVE - need.compute_bytes) for free in free_bytes)
-    each = max(1, (need.weights_bytes + need.kv_bytes) // (need.layers + 1))
+    each = max(1, (need.weights_bytes + need.adapter_bytes + need.kv_bytes) // (need.layers + 1))
     return min(need.layers + 1, usable // each)
 
 

@@ -19,6 +19,15 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Lora:
+    """A GGUF adapter to be used with the model."""
+
+    path: Path
+    scale: float = 1.0
+    """How strongly; 1 is as it was trained."""
+
+
+@dataclass(frozen=True, slots=True)
 class LoadOptions:
     n_ctx: int | None = None
     """Context in tokens; None takes what the model was trained with, at most 8192."""
@@ -26,6 +35,8 @@ class LoadOptions:
     """Decoding threads; None takes the cores this process may run on."""
     gpu_layers: int | Literal["auto"] = "auto"
     """Layers to offload; auto takes what fits the free device memory where the build has a GPU backend."""
+    adapters: tuple[Lora, ...] = ()
+    """Used from the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,17 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class AdapterInfo:
+    """An adapter in use."""
+
+    name: str
+    path: Path
+    sha256: str
+    scale: float
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     name: str
     path: Path
@@ -52,6 +74,8 @@ class ModelInfo:
     n_ctx_train: int
     n_ctx: int
     gpu_layers: int
+    adapters: tuple[AdapterInfo, ...] = ()
+    """Those that answer with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +122,14 @@ class Engine(Protocol):
     @property
     def model(self) -> ModelInfo | None:
         """The model in use; None before `load` and after a death."""
+        ...
+
+    def use_adapters(self, adapters: Sequence[Lora]) -> ModelInfo:
+        """Answer with exactly these adapters from now on; with none, the model alone. The model is not loaded again.
+
+        Raises NotFound, InputRefused (no LoRA for this model) or NotEnough, and leaves things as they were; EngineDied
+        without a model.
+        """
         ...
 
     def generate(self, messages: Sequence[Message], sampling: Sampling = Sampling()) -> Iterator[Event]:

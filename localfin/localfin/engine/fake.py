@@ -4,15 +4,17 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from localfin.engine.errors import ContextFull, EngineDied
 from localfin.engine.events import (
+    AdapterInfo,
     Event,
     Finished,
     FinishReason,
     LoadOptions,
+    Lora,
     Message,
     ModelInfo,
     Prefill,
@@ -80,6 +82,16 @@ class FakeEngine:
             n_ctx=options.n_ctx or 4096,
             gpu_layers=0,
         )
+        return self.use_adapters(options.adapters)
+
+    def use_adapters(self, adapters: Sequence[Lora]) -> ModelInfo:
+        if self._model is None:
+            raise EngineDied("the engine has no model: load one first")
+        missing = next((lora.path for lora in adapters if not lora.path.is_file()), None)
+        if missing is not None:
+            raise NotFound(f"{missing}: no such file")
+        infos = [AdapterInfo(a.path.stem, a.path, "1" * 64, a.scale, a.path.stat().st_size) for a in adapters]
+        self._model = replace(self._model, adapters=tuple(infos))
         return self._model
 
     def generate(self, messages: Sequence[Message], sampling: Sampling = Sampling()) -> Iterator[Event]:

@@ -3,7 +3,7 @@
 import codecs
 import ctypes
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ class Timing:
 class Llama:
     """A loaded model with one context and one sequence. `cancelled` is the C string that stops it when non-empty.
 
-    Nothing is ever freed: its process ends with it.
+    Nothing but adapters is ever freed: its process ends with it.
     """
 
     def __init__(
@@ -47,6 +47,9 @@ class Llama:
         self._b = binding
         self._cancelled = cancelled
         self._abort = abort_callback(binding)
+        self._log = log
+        self._adapters: dict[str, Any] = {}
+        """Those in memory, in use or about to be."""
         self._cached: list[int] = []
         """The tokens whose keys and values the context holds, in order."""
         log.clear()
@@ -98,6 +101,26 @@ class Llama:
         """Bytes. The spelling of a token is never shorter than the text it stands for."""
         spell, vocab = self._b.llama_vocab_get_text, self._vocab
         return max(len(spell(vocab, token) or b"") for token in range(self._b.llama_vocab_n_tokens(vocab)))
+
+    def load_adapter(self, name: str, path: Path) -> None:
+        """Into memory, under a name for `use_adapters`. Raises InputRefused with llama.cpp's reason."""
+        self._log.clear()
+        adapter = self._b.llama_adapter_lora_init(self._model, str(path).encode())
+        if not adapter:
+            reason = self._log.reason() or _("no reason given")
+            raise InputRefused(_("llama.cpp cannot load the adapter: {reason}").format(reason=reason))
+        self._adapters[name] = adapter
+
+    def use_adapters(self, scales: Mapping[str, float]) -> None:
+        """Exactly these from now on, by name, each with its scale. The others in memory are freed."""
+        b, count = self._b, len(scales)
+        chosen = (b.llama_adapter_lora_p_ctypes * count)(*(self._adapters[name] for name in scales))
+        b.llama_set_adapters_lora(self._context, chosen, count, (ctypes.c_float * count)(*scales.values()))
+        for name in self._adapters.keys() - scales.keys():
+            b.llama_adapter_lora_free(self._adapters.pop(name))
+        # Keys and values that the context holds were computed with the adapters before.
+        b.llama_memory_clear(self._memory, True)
+        self._cached.clear()
 
     def generate(
         self,

@@ -74,13 +74,16 @@ class SealedWorker:
     def pid(self) -> int | None:
         return self._process.popen.pid if self._process else None
 
-    def start(self, limits: WorkerLimits, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def start(
+        self, limits: WorkerLimits, options: Mapping[str, Any] | None = None, *, inherited: Sequence[int] = ()
+    ) -> dict[str, Any]:
         """Start the process, ending the one before; returns what its service reported when it was sealed.
 
-        `options` go to the service's `prepare`. Raises what the service raised, or WorkerDied.
+        `options` go to the service's `prepare`. The file descriptors `inherited` have the same numbers there, and no
+        seal takes away what they allow (POSIX only). Raises what the service raised, or WorkerDied.
         """
         self.stop()
-        self._process = _spawn(self._service)
+        self._process = _spawn(self._service, inherited)
         self._write({"limits": _limits_frame(limits), "options": dict(options or {})})
         self._id = 0
         frame = self._read()
@@ -244,7 +247,7 @@ class _Tail:
             self._bytes = (self._bytes + chunk)[-_STDERR_TAIL:]
 
 
-def _spawn(service: str) -> _Process:
+def _spawn(service: str, inherited: Sequence[int]) -> _Process:
     # -P keeps the current folder off the child's path. A session of its own keeps Ctrl-C from reaching the child:
     # the parent decides what an interrupt means.
     popen = subprocess.Popen(
@@ -254,6 +257,7 @@ def _spawn(service: str) -> _Process:
         stderr=subprocess.PIPE,
         env=bare_environment(service.partition(".")[0]),
         start_new_session=True,
+        pass_fds=inherited,
     )
     if popen.stdin is None or popen.stdout is None or popen.stderr is None:
         raise WorkerDied(_("the worker process has no pipes"))
