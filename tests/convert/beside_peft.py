@@ -1,6 +1,6 @@
 """Our merge beside peft's own, tensor by tensor, on tiny models made by transformers; no GGUF is written."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -46,15 +46,24 @@ def load(base: Path, **arguments: Any) -> Any:
     return AutoModelForCausalLM.from_pretrained(base, dtype="auto", **arguments)
 
 
-def train(base: Any, folder: Path, config: Any, *, seed: int = 7, dtype: torch.dtype | None = None) -> Path:
+def train(
+    base: Any,
+    folder: Path,
+    config: Any,
+    *,
+    dtype: str | None = None,
+    before_saving: Callable[[Any], None] | None = None,
+) -> Path:
     """An adapter with something in each of its tensors, saved by peft; `base` is a folder or a model."""
-    torch.manual_seed(seed)
+    torch.manual_seed(7)
     model = peft.get_peft_model(load(base) if isinstance(base, Path) else base, config)
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data += torch.randn_like(parameter) * 0.05
             if dtype is not None:
-                parameter.data = parameter.data.to(dtype)
+                parameter.data = parameter.data.to(DTYPES[dtype])
+    if before_saving is not None:
+        before_saving(model)
     model.save_pretrained(folder)
     return folder
 

@@ -12,13 +12,17 @@ and warns of it; this equals peft's merge onto the untied base, as that warning 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from localfin_convert.adapter.changes import Change, Replaced, TokenRows, WeightDecomposed
 from localfin_convert.adapter.folder import Folder, Weighted, open_folder
-from localfin_convert.adapter.lora import Found, read_lora
-from localfin_convert.adapter.through_peft import KINDS, ThroughPeft, read_through_peft
+from localfin_convert.adapter.kinds import ALONE, TOGETHER, why_not
+from localfin_convert.adapter.lora import read_lora
+from localfin_convert.adapter.through_peft import ThroughPeft, read_through_peft
+from localfin_convert.adapter.tokens import tokens_as_lora
+from localfin_convert.adapter.whole import Found
 from localfin_convert.architectures import family_of
 from localfin_convert.read.checkpoint import Checkpoint
 from localfin_convert.read.positional import read_at
@@ -87,7 +91,7 @@ def open_adapters(checkpoint: Checkpoint, asked: Sequence[Weighted]) -> Merge:
     if tied:  # transformers drops a duplicated head when it loads a tied model
         tensors.pop(HEAD, None)
     base = {**tensors, HEAD: tensors[embedding]} if tied else tensors
-    adapters = tuple(_open(open_folder(one), base, embedding if tied else None) for one in asked)
+    adapters = tuple(_open(open_folder(one), checkpoint.config, base, embedding if tied else None) for one in asked)
     if any(adapter.unties for adapter in adapters):
         tensors = {HEAD: tensors[embedding], **tensors}
     steps = {name: found for name in tensors if (found := _steps(name, adapters))}
@@ -105,19 +109,9 @@ def open_adapters(checkpoint: Checkpoint, asked: Sequence[Weighted]) -> Merge:
     return Merge(replace(checkpoint, config=config, tensors=tensors), adapters, steps, rows, embedding, tokenizer)
 
 
-def _open(folder: Folder, base: Mapping[str, Source], tied: str | None) -> Adapter:
-    """`tied` is the name of the embedding that is the head, too; None where they are two."""
-    kind = folder.config.get("peft_type")
-    if kind == "LORA":
-        found = read_lora(folder, base)
-    elif kind in KINDS:
-        found = Found({}, {}, read_through_peft(folder, base))
-    else:
-        raise InputRefused(
-            _("{name}: peft_type is {kind!r}; known: {known}").format(
-                name=folder.name, kind=str(kind)[:40], known=", ".join(("LORA", *KINDS))
-            )
-        )
+def _open(folder: Folder, config: Mapping[str, Any], base: Mapping[str, Source], tied: str | None) -> Adapter:
+    """`config` is the base's; `tied` the name of the embedding that is its head, too, None where they are two."""
+    found = _read(folder, config, base)
     whole = found.loaded | found.saved
     assert whole.keys() | found.changes.keys() <= base.keys()
     names = dict.fromkeys((*whole, *found.changes))
@@ -127,6 +121,23 @@ def _open(folder: Folder, base: Mapping[str, Source], tied: str | None) -> Adapt
         raise InputRefused(_("{name} changes nothing: its file holds no tensor").format(name=folder.name))
     _refuse_weight(folder, changes)
     return Adapter(folder.path, folder.weight, changes, unties)
+
+
+def _read(folder: Folder, config: Mapping[str, Any], base: Mapping[str, Source]) -> Found:
+    kind = str(folder.config.get("peft_type"))[:40]
+    if kind == "LORA":
+        return read_lora(folder, base)
+    if kind == "TRAINABLE_TOKENS":
+        return read_lora(tokens_as_lora(folder), base)
+    if kind in ALONE or kind in TOGETHER:
+        return read_through_peft(folder, config, base)
+    reason = why_not(kind)
+    if reason is not None:
+        raise InputRefused(_("{name} is a {kind} adapter: {reason}").format(name=folder.name, kind=kind, reason=reason))
+    known = ", ".join(("LORA", "TRAINABLE_TOKENS", *ALONE, *TOGETHER))
+    raise InputRefused(
+        _("{name}: peft_type is {kind!r}; known: {known}").format(name=folder.name, kind=kind, known=known)
+    )
 
 
 def _in_order(whole: StoredTensor | None, changes: tuple[Change, ...]) -> tuple[Change, ...]:

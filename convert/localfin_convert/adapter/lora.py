@@ -8,12 +8,10 @@ none of the families here has: peft switches it off for the others. `layers_to_t
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from localfin_convert.adapter.changes import AddedBias, Change, LowRank, Rows, TokenRows, WeightDecomposed
+from localfin_convert.adapter.changes import AddedBias, Change, LowRank, Rows, WeightDecomposed
 from localfin_convert.adapter.experts import (
     read_experts,
     refuse_variants,
@@ -21,8 +19,10 @@ from localfin_convert.adapter.experts import (
     scaled_otherwise,
     trained_twice,
 )
-from localfin_convert.adapter.folder import EMBEDDINGS, Folder, check_dtype, matrix, refuse_shape
+from localfin_convert.adapter.folder import Folder, check_dtype, matrix, refuse_shape
 from localfin_convert.adapter.targets import names_module, names_parameter, rank_and_scale
+from localfin_convert.adapter.tokens import refuse_missing_rows, token_rows
+from localfin_convert.adapter.whole import Found, whole_tensors
 from localfin_convert.read.safetensors_file import StoredTensor
 from localfin_convert.read.source import Source
 from localfin_models.errors import InputRefused
@@ -44,34 +44,17 @@ _NAME = r"^base_model\.model\.(?P<module>.+)\."
 _ROLES = tuple(
     (re.compile(_NAME + tail + "$"), role)
     for tail, role in (
-        (r"lora_A(?:\.default)?\.weight", "lora_A"),
-        (r"lora_B(?:\.default)?\.weight", "lora_B"),
-        (r"lora_B(?:\.default)?\.bias", "lora_bias"),
-        (r"lora_embedding_A(?:\.default)?", "lora_embedding_A"),
-        (r"lora_embedding_B(?:\.default)?", "lora_embedding_B"),
-        (r"lora_magnitude_vector(?:\.default)?(?:\.weight)?", "lora_magnitude_vector"),
-        (r"token_adapter\.trainable_tokens_delta(?:\.default)?", "trainable_tokens"),
+        (r"lora_A\.weight", "lora_A"),
+        (r"lora_B\.weight", "lora_B"),
+        (r"lora_B\.bias", "lora_bias"),
+        (r"lora_embedding_A", "lora_embedding_A"),
+        (r"lora_embedding_B", "lora_embedding_B"),
+        (r"lora_magnitude_vector(?:\.weight)?", "lora_magnitude_vector"),
+        (r"token_adapter\.trainable_tokens_delta", "trainable_tokens"),
     )
 )
-_WHOLE = re.compile(
-    r"^base_model\.model\.(?P<module>.+?)"
-    r"(?:\.(?P<wrapper>token_adapter\.base_layer|base_layer|original_module|modules_to_save)(?:\.default)?)?\.(?P<what>\w+)$"
-)
-
 Parts = dict[str, StoredTensor]
 """A module's adapter tensors by role."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What an adapter's file holds, by the name of the base tensor it concerns."""
-
-    loaded: dict[str, StoredTensor]
-    """Whole tensors that peft loads in the place of the base's."""
-    saved: dict[str, StoredTensor]
-    """Whole tensors of modules_to_save, which stand beside the base's while training."""
-    changes: dict[str, tuple[Change, ...]]
-    """What is added to them, or put into some of their rows."""
 
 
 def read_lora(folder: Folder, base: Mapping[str, Source]) -> Found:
@@ -79,9 +62,7 @@ def read_lora(folder: Folder, base: Mapping[str, Source]) -> Found:
     _refuse_unsupported(folder)
     changes, tensors = read_experts(folder, base)
     parts, loaded, saved = _sort(folder, tensors, base)
-    for name, tensor in (*loaded.items(), *saved.items()):
-        _refuse_resized(name, tensor, base[name])
-    _refuse_unsaved(folder, saved, parts)
+    refuse_missing_rows(folder, parts)
     for module, roles in parts.items():
         name = f"{module}.weight"
         if name in saved:
@@ -115,85 +96,21 @@ def _sort(
 ) -> tuple[dict[str, Parts], dict[str, StoredTensor], dict[str, StoredTensor]]:
     """Each tensor by its module and role, or as a whole tensor of the base. Raises InputRefused for what is neither."""
     parts: dict[str, Parts] = {}
-    loaded: dict[str, StoredTensor] = {}
-    saved: dict[str, StoredTensor] = {}
-    copies: list[tuple[str, str]] = []
-    unmatched: list[str] = []
+    others: dict[str, StoredTensor] = {}
     for key, tensor in tensors.items():
         check_dtype(tensor)
         match, role = next(((m, role) for pattern, role in _ROLES if (m := pattern.match(key))), (None, ""))
         if match is not None and f"{match['module']}.weight" in base and _expected(folder, role):
             parts.setdefault(match["module"], {})[role] = tensor
-            continue
-        match = _WHOLE.match(key)
-        name = f"{match['module']}.{match['what']}" if match else ""
-        if match is None or name not in base:
-            unmatched.append(key)
-        elif match["wrapper"] == "modules_to_save":
-            copies.append((key, name))
         else:
-            kind = saved if match["wrapper"] is None and _is_saved(match["module"], folder) else loaded
-            if name in kind or (kind is loaded and match["wrapper"] is None and match["module"] in parts):
-                unmatched.append(key)
-            kind[name] = tensor
-    # A resized vocabulary makes peft save the wrapped module once more, under the wrapper's name; it never loads that.
-    unmatched += [key for key, name in copies if name not in saved]
-    if unmatched:
-        raise InputRefused(
-            _("{count} adapter tensors match nothing in the base: {names}").format(
-                count=len(unmatched), names=", ".join(unmatched[:3]) + (" …" if len(unmatched) > 3 else "")
-            )
-        )
-    return parts, loaded, saved
-
-
-def _is_saved(module: str, folder: Folder) -> bool:
-    """Whether `module` or one around it ends in a name of modules_to_save."""
-    names = tuple(map(str, folder.config.get("modules_to_save") or ()))
-    steps = module.split(".")
-    return bool(names) and any(".".join(steps[:end]).endswith(names) for end in range(1, len(steps) + 1))
-
-
-def _refuse_resized(name: str, tensor: StoredTensor, stored: Source) -> None:
-    """Embedding and head may have other numbers of rows; nothing else may differ."""
-    grows = name.removesuffix(".weight").endswith((*EMBEDDINGS, "lm_head")) and tensor.shape[:1] > (0,)
-    refuse_shape({tensor: (*tensor.shape[:1], *stored.shape[1:]) if grows else stored.shape}, stored.shape)
+            others[key] = tensor
+    return parts, *whole_tensors(folder, others, base, parts)
 
 
 def _expected(folder: Folder, role: str) -> bool:
     """A magnitude without `use_dora` would be left out by peft: it matches nothing there."""
     needed = {"lora_magnitude_vector": "use_dora", "lora_bias": "lora_bias"}.get(role)
     return needed is None or bool(folder.config.get(needed))
-
-
-def _refuse_unsaved(folder: Folder, saved: Mapping[str, StoredTensor], parts: Mapping[str, Parts]) -> None:
-    """What the configuration promises must be in the file, as peft demands."""
-    modules = [name.rpartition(".")[0] for name in saved]
-    tokens = token_indices(folder.config)
-    holders = [module for module, roles in parts.items() if "trainable_tokens" in roles]
-    # A tied head with the embedding's own token indices may be stored once.
-    alike = bool(holders) and len({tuple(ids) for ids in tokens.values()}) == 1
-    missing = [str(n) for n in folder.config.get("modules_to_save") or () if not any(str(n) in m for m in modules)]
-    missing += [] if alike else [n for n in tokens if not any(f".{module}".endswith(f".{n}") for module in holders)]
-    if missing:
-        raise InputRefused(
-            _("{name}: adapter_config.json promises {module}, of which the file holds nothing").format(
-                name=folder.name, module=missing[0][:80]
-            )
-        )
-
-
-def token_indices(config: Mapping[str, Any]) -> dict[str, list[int]]:
-    """`trainable_token_indices` by module; a bare list is the input embedding's. Raises InputRefused if malformed."""
-    stored = config.get("trainable_token_indices") or {}
-    indices = dict.fromkeys(EMBEDDINGS, stored) if isinstance(stored, list) else stored
-    well_formed = isinstance(indices, dict) and all(
-        isinstance(ids, list) and all(type(i) is int and 0 <= i < 1 << 22 for i in ids) and len(set(ids)) == len(ids)
-        for ids in indices.values()
-    )
-    if not well_formed:
-        raise InputRefused(_("adapter_config.json has malformed trainable_token_indices"))
-    return dict(indices)
 
 
 def _module_changes(
@@ -203,7 +120,7 @@ def _module_changes(
     if "trainable_tokens" in roles:
         if len(roles) > 1 or len(shape) != 2:
             raise trained_twice(module)
-        yield name, _token_rows(folder, module, roles["trainable_tokens"], shape)
+        yield name, token_rows(folder, module, roles["trainable_tokens"], shape)
         return
     embedding = any(role.startswith("lora_embedding") for role in roles)
     sides = ("lora_embedding_A", "lora_embedding_B") if embedding else ("lora_A", "lora_B")
@@ -283,15 +200,3 @@ def _added_bias(
         )
     refuse_shape({bias: shape[:1]}, shape)
     return AddedBias(matrix(bias), scale)
-
-
-def _token_rows(folder: Folder, module: str, stored: StoredTensor, shape: tuple[int, ...]) -> TokenRows:
-    named = token_indices(folder.config)
-    indices = next((ids for name, ids in named.items() if f".{module}".endswith(f".{name}")), None)
-    if indices is None and module == "lm_head":  # a tied head has the embedding's
-        indices = next((ids for name, ids in named.items() if name.endswith(EMBEDDINGS)), None)
-    if not indices:
-        raise InputRefused(_("adapter_config.json names no trainable_token_indices for {module}").format(module=module))
-    refuse_shape({stored: (len(indices), *shape[1:])}, shape)
-    order = np.argsort(np.array(indices, np.int64))
-    return TokenRows(np.array(indices, np.int64)[order], matrix(stored)[order])
