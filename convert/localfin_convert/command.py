@@ -8,6 +8,7 @@ import click
 from localfin_convert import pipeline
 from localfin_convert.adapter import Weighted
 from localfin_convert.as_lora import plan_lora, write_lora
+from localfin_convert.bitsandbytes.trained import MERGES
 from localfin_convert.plan import Request, make_plan
 from localfin_convert.printing import (
     lora_plan_json,
@@ -60,6 +61,10 @@ class _WeightedFolder(click.ParamType[Weighted]):
     "--prompt-format",
     help=_("`seed` (### 지시사항: …), `base` (its chat template) or a Jinja file; found by itself beside the adapter."),
 )
+@click.option(
+    "--merge-onto", type=click.Choice(MERGES),
+    help=_("For QLoRA: add to the 16-bit base, or to what its 4 bits amount to. Default: the base as it is stored."),
+)  # fmt: skip
 @click.option("--force", is_flag=True, help=_("Replace an existing output."))
 @click.option("--resume", is_flag=True, help=_("Go on where a killed run of the same conversion stopped."))
 @click.option("--dry-run", is_flag=True, help=_("Print the plan with bytes, memory and time; write nothing."))
@@ -72,6 +77,7 @@ def convert(
     quantization: str | None,
     as_lora: bool,
     prompt_format: str | None,
+    merge_onto: str | None,
     force: bool,
     resume: bool,
     dry_run: bool,
@@ -79,21 +85,22 @@ def convert(
     as_json: bool,
 ) -> None:
     if as_lora:
-        if prompt_format or resume:
-            raise click.UsageError(_("--as-lora goes without --prompt-format and --resume"))
+        if prompt_format or merge_onto or resume:
+            raise click.UsageError(_("--as-lora goes without --prompt-format, --merge-onto and --resume"))
         _as_lora(base, adapters, out, quantization or "f32", force=force, dry_run=dry_run, as_json=as_json)
         return
     threads, quantization = threads or available_cores(), quantization or "q4_k_m"
     if dry_run:
         refuse_existing(out, force=force)
-        plan = make_plan(Request(base, adapters, quantization, out.stem, prompt_format))
+        plan = make_plan(Request(base, adapters, quantization, out.stem, prompt_format, merge_onto))
         refuse_small_disk(out, plan.total_bytes)
         click.echo(plan_json(plan, threads) if as_json else plan_text(plan, threads))
         return
     with ProgressBar(out.name) as progress:
         report = pipeline.convert(
             base, adapters, out, quantization,
-            prompt_format=prompt_format, force=force, resume=resume, threads=threads, progress=progress,
+            prompt_format=prompt_format, merge_onto=merge_onto, force=force, resume=resume, threads=threads,
+            progress=progress,
         )  # fmt: skip
     click.echo(report_json(report) if as_json else report_text(report), err=not as_json)
 

@@ -54,6 +54,7 @@ def convert(
     quantization: str = "q4_k_m",
     *,
     prompt_format: str | None = None,
+    merge_onto: str | None = None,
     force: bool = False,
     resume: bool = False,
     threads: int | None = None,
@@ -61,12 +62,14 @@ def convert(
 ) -> Report:
     """Merge `adapters` into `base`, convert to GGUF and quantize; `out` appears only when whole.
 
-    `resume` goes on where a killed run of the same plan stopped, if one left something. Raises NotFound, InputRefused,
-    NotEnough or IntegrityFailed; nothing is left behind then.
+    `merge_onto`, `16bit` or `dequantized`, says which weights the adapters are added to, for adapters trained over a
+    quantized base: the published ones, or those the training saw (NF4 unless `base` is a checkpoint that bitsandbytes
+    quantized). None takes `base` as it is. `resume` goes on where a killed run of the same plan stopped, if one left
+    something. Raises NotFound, InputRefused, NotEnough or IntegrityFailed; nothing is left behind then.
     """
     started = time.monotonic()
     refuse_existing(out, force=force)
-    plan = make_plan(Request(base, weighted(adapters), quantization, out.stem, prompt_format))
+    plan = make_plan(Request(base, weighted(adapters), quantization, out.stem, prompt_format, merge_onto))
     refuse_small_disk(out, plan.total_bytes)
     with (
         whole_file(out, plan.total_bytes, resume=resume) as file,

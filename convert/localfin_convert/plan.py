@@ -12,6 +12,7 @@ from gguf import GGUFValueType
 
 from localfin_convert.adapter import Merge, Step, Weighted, open_adapters
 from localfin_convert.architectures import Family, Tensor, family_of
+from localfin_convert.bitsandbytes.trained import onto
 from localfin_convert.keys import Key
 from localfin_convert.metadata import file_type_key, general_keys, size_label, version_key
 from localfin_convert.prompt_format import resolve_prompt_format
@@ -39,6 +40,8 @@ class Request:
     name: str
     """`general.name`."""
     prompt_format: str | None = None
+    merge_onto: str | None = None
+    """`16bit` or `dequantized` (see `bitsandbytes.trained`); None for the base as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class PlannedTensor:
 @dataclass(frozen=True, slots=True)
 class Plan:
     merge: Merge
+    merge_onto: str
+    """`16bit` or `dequantized`."""
     quantization: str
     header: bytes
     tensors: tuple[PlannedTensor, ...]
@@ -119,7 +124,8 @@ class _Draft:
 
 def make_plan(asked: Request) -> Plan:
     """Reads configurations, headers and adapters, no base tensor. Raises NotFound or InputRefused."""
-    merge = open_adapters(open_checkpoint(asked.base), asked.adapters)
+    base, merge_onto = onto(open_checkpoint(asked.base), asked.merge_onto)
+    merge = open_adapters(base, asked.adapters)
     family = family_of(merge.checkpoint.config)
     drafts = _drafts(merge, family)
     if types.is_quantized(asked.quantization):
@@ -133,7 +139,7 @@ def make_plan(asked: Request) -> Plan:
     choices = _choices(shapes, family, asked.quantization, merge.checkpoint)
     keys = [*general, *_model_keys(family, asked.quantization, vocabulary)]
     header, tensors, total = _lay_out(keys, drafts, shapes, choices)
-    return Plan(merge, asked.quantization, header, tensors, total)
+    return Plan(merge, merge_onto, asked.quantization, header, tensors, total)
 
 
 def _drafts(merge: Merge, family: Family) -> list[_Draft]:

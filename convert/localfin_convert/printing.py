@@ -25,6 +25,7 @@ def plan_text(plan: Plan, threads: int) -> str:
         ),
         _("reads     {size:,.1f} MB").format(size=plan.read_bytes / 1e6),
         _("writes    {size:,.1f} MB, nothing else on disk").format(size=plan.total_bytes / 1e6),
+        *([_("merges    onto the dequantized base")] if plan.merge_onto == "dequantized" else []),
         _("memory    about {size:,.0f} MB").format(size=cost.memory_bytes / 1e6),
         _("time      about {seconds:,.0f} s on {threads} threads, by a sample timed now").format(
             seconds=cost.seconds, threads=threads
@@ -45,7 +46,7 @@ def plan_json(plan: Plan, threads: int) -> str:
         for first, *others in plan.outputs
     ]
     return json.dumps({
-        "tensors": tensors, "parameters": plan.parameters, "read_bytes": plan.read_bytes,
+        "tensors": tensors, "parameters": plan.parameters, "merge_onto": plan.merge_onto, "read_bytes": plan.read_bytes,
         "write_bytes": plan.total_bytes, "memory_bytes": cost.memory_bytes, "seconds": round(cost.seconds, 3),
     })  # fmt: skip
 

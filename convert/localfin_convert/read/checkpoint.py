@@ -7,6 +7,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
+from localfin_convert.bitsandbytes.state import quantized_sources
+from localfin_convert.bitsandbytes.stored import EightBit, FourBit
 from localfin_convert.read.safetensors_file import StoredTensor, read_header
 from localfin_convert.read.source import Source
 from localfin_models.errors import InputRefused, NotFound
@@ -20,8 +22,13 @@ INDEX = "model.safetensors.index.json"
 class Checkpoint:
     folder: Path
     config: dict[str, Any]
+    """Without `quantization_config`: `tensors` gives numbers, however they are stored."""
     tensors: Mapping[str, Source]
     """In the order llama.cpp's converter reads them: shards by name, tensors by name within a shard."""
+
+    @property
+    def is_quantized(self) -> bool:
+        return any(isinstance(source, FourBit | EightBit) for source in self.tensors.values())
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
@@ -33,11 +40,25 @@ def open_checkpoint(folder: Path) -> Checkpoint:
             _("{folder} is a file; give the model's folder (config.json and *.safetensors)").format(folder=folder)
         )
     config = without_nulls(read_json(folder / "config.json"))
-    if config.get("quantization_config"):
+    quantization = config.pop("quantization_config", None)
+    tensors = _tensors(folder)
+    if not quantization:
+        return Checkpoint(folder, config, tensors)
+    _refuse_other_method(folder, quantization)
+    return Checkpoint(folder, config, quantized_sources(tensors, config))
+
+
+def _refuse_other_method(folder: Path, quantization: object) -> None:
+    """Of what checkpoints are quantized with, bitsandbytes alone is read. Early files of it name no method."""
+    settings = quantization if isinstance(quantization, dict) else {}
+    early = settings.get("load_in_4bit") or settings.get("load_in_8bit")
+    method = settings.get("quant_method", "bitsandbytes" if early else None)
+    if method != "bitsandbytes":
         raise InputRefused(
-            _("{name} is already quantized (quantization_config); give the 16-bit base").format(name=folder.name)
+            _("{name} is quantized with {method}, and only bitsandbytes is read; give the 16-bit base").format(
+                name=folder.name, method=str(method)[:40]
+            )
         )
-    return Checkpoint(folder, config, _tensors(folder))
 
 
 def read_json(path: Path) -> dict[str, Any]:

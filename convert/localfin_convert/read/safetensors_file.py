@@ -46,9 +46,13 @@ class StoredTensor:
     def rows(self, files: OpenFiles, first: int, count: int) -> NDArray[np.float32]:
         """`count` rows of a float vector (one row) or matrix as (count, columns), exact."""
         columns = self.shape[-1]
-        row_bytes = columns * DTYPE_BYTES[self.dtype]
-        raw = files.read(self.path, count * row_bytes, self.offset + first * row_bytes)
+        raw = self.values(files, first * columns, count * columns)
         return to_f32(np.frombuffer(raw, FLOATS[self.dtype])).reshape(count, columns)
+
+    def values(self, files: OpenFiles, first: int, count: int) -> bytes:
+        """`count` values of any dtype from the flattened tensor's value `first` on, as they are stored."""
+        size = DTYPE_BYTES[self.dtype]
+        return files.read(self.path, count * size, self.offset + first * size)
 
 
 def read_header(path: Path) -> dict[str, StoredTensor]:
