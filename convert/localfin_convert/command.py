@@ -1,6 +1,7 @@
 """`localfin convert`: options, progress and words around `pipeline.convert`."""
 
 import math
+import re
 from pathlib import Path
 
 import click
@@ -22,7 +23,7 @@ from localfin_convert.printing import (
 )
 from localfin_convert.progress import ProgressBar
 from localfin_convert.quantize.types import QUANTIZATIONS
-from localfin_convert.write.gguf_file import refuse_existing, refuse_small_disk
+from localfin_convert.write.output import output_paths, refuse_existing, refuse_small_disk
 from localfin_models.cores import available_cores
 from localfin_models.language import _
 
@@ -45,6 +46,18 @@ class _WeightedFolder(click.ParamType[Weighted]):
         return Weighted(Path(folder), weight)
 
 
+class _Size(click.ParamType[int]):
+    """Bytes as `500M` or `2G`, by the thousand as llama.cpp counts them."""
+
+    name = "size"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        match = re.fullmatch(r"([1-9]\d{0,8})([MG])", str(value).upper())
+        if match is None:
+            self.fail(_("{text} is no size: write such as 500M or 2G").format(text=value), param, ctx)
+        return int(match[1]) * (10**9 if match[2] == "G" else 10**6)
+
+
 @click.command("convert", help=_("Merge adapters into BASE, convert to GGUF and quantize, in one pass."))
 @click.argument("base", type=click.Path(path_type=Path))
 @click.option(
@@ -65,6 +78,10 @@ class _WeightedFolder(click.ParamType[Weighted]):
     "--merge-onto", type=click.Choice(MERGES),
     help=_("For QLoRA: add to the 16-bit base, or to what its 4 bits amount to. Default: the base as it is stored."),
 )  # fmt: skip
+@click.option(
+    "--split-max-size", "split_max_bytes", type=_Size(),
+    help=_("Cut the model into files of at most so much, such as 2G: OUT-00001-of-00003.gguf and on."),
+)  # fmt: skip
 @click.option("--force", is_flag=True, help=_("Replace an existing output."))
 @click.option("--resume", is_flag=True, help=_("Go on where a killed run of the same conversion stopped."))
 @click.option("--dry-run", is_flag=True, help=_("Print the plan with bytes, memory and time; write nothing."))
@@ -78,6 +95,7 @@ def convert(
     as_lora: bool,
     prompt_format: str | None,
     merge_onto: str | None,
+    split_max_bytes: int | None,
     force: bool,
     resume: bool,
     dry_run: bool,
@@ -85,22 +103,34 @@ def convert(
     as_json: bool,
 ) -> None:
     if as_lora:
-        if prompt_format or merge_onto or resume:
-            raise click.UsageError(_("--as-lora goes without --prompt-format, --merge-onto and --resume"))
+        if prompt_format or merge_onto or split_max_bytes or resume:
+            raise click.UsageError(
+                _("--as-lora goes without --prompt-format, --merge-onto, --split-max-size and --resume")
+            )
         _as_lora(base, adapters, out, quantization or "f32", force=force, dry_run=dry_run, as_json=as_json)
         return
     threads, quantization = threads or available_cores(), quantization or "q4_k_m"
     if dry_run:
         refuse_existing(out, force=force)
-        plan = make_plan(Request(base, adapters, quantization, out.stem, prompt_format, merge_onto))
-        refuse_small_disk(out, plan.total_bytes)
+        plan = make_plan(
+            Request(
+                base,
+                adapters,
+                quantization,
+                out.stem,
+                prompt_format=prompt_format,
+                merge_onto=merge_onto,
+                split_max_bytes=split_max_bytes,
+            )
+        )
+        refuse_small_disk(output_paths(out, len(plan.parts)), plan.total_bytes)
         click.echo(plan_json(plan, threads) if as_json else plan_text(plan, threads))
         return
     with ProgressBar(out.name) as progress:
         report = pipeline.convert(
             base, adapters, out, quantization,
-            prompt_format=prompt_format, merge_onto=merge_onto, force=force, resume=resume, threads=threads,
-            progress=progress,
+            prompt_format=prompt_format, merge_onto=merge_onto, split_max_bytes=split_max_bytes, force=force,
+            resume=resume, threads=threads, progress=progress,
         )  # fmt: skip
     click.echo(report_json(report) if as_json else report_text(report), err=not as_json)
 
@@ -120,7 +150,7 @@ def _as_lora(
     if dry_run:
         refuse_existing(out, force=force)
         plan = plan_lora(base, adapters, quantization, out.stem)
-        refuse_small_disk(out, plan.total_bytes)
+        refuse_small_disk([out], plan.total_bytes)
         click.echo(lora_plan_json(plan) if as_json else lora_plan_text(plan))
         return
     report = write_lora(base, adapters, out, quantization, force=force)

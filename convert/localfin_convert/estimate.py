@@ -39,7 +39,7 @@ def estimate(plan: Plan, threads: int) -> Estimate:
         seconds += _timed_product(rows) / elements * ranked
     adapters = sum(step.change.n_bytes for tensor in plan.tensors for step in tensor.changes)
     in_flight = 2 * threads * BLOCK_ELEMENTS + threads * BLOCK_ELEMENTS * _BYTES_PER_ELEMENT
-    return Estimate(seconds / threads, _INTERPRETER + len(plan.header) * 4 + adapters + in_flight)
+    return Estimate(seconds / threads, _INTERPRETER + len(plan.parts[0].header) * 4 + adapters + in_flight)
 
 
 def _timed_quantize(kind: Type, rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:

@@ -8,21 +8,23 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 from localfin_convert.adapter import Weighted, weighted
 from localfin_convert.merge import Block, Converted, blocks, convert_block
 from localfin_convert.plan import Plan, Request, make_plan
-from localfin_convert.read.positional import OpenFiles, write_at
-from localfin_convert.write.gguf_file import (
+from localfin_convert.read.positional import OpenFiles
+from localfin_convert.write.journal import Journal
+from localfin_convert.write.output import (
+    Output,
     Span,
-    hash_back,
+    Written,
     journal_path,
+    output_paths,
     refuse_existing,
     refuse_small_disk,
-    whole_file,
+    whole_output,
 )
-from localfin_convert.write.journal import Journal
 from localfin_models.cores import available_cores
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
@@ -37,14 +39,27 @@ Progress = Callable[[int, int], None]
 class Report:
     """What was made."""
 
-    out: Path
+    files: tuple[Written, ...]
+    """One, or the parts of a split model in their order."""
     quantization: str
     parameters: int
-    n_bytes: int
-    sha256: str
     changed: int
     """Weights the adapters changed, after rounding; 0 without adapters."""
     seconds: float
+
+    @property
+    def out(self) -> Path:
+        """What to open: the file, or the first part."""
+        return self.files[0].path
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(file.n_bytes for file in self.files)
+
+    @property
+    def sha256(self) -> str:
+        """Of `out`."""
+        return self.files[0].sha256
 
 
 def convert(
@@ -55,6 +70,7 @@ def convert(
     *,
     prompt_format: str | None = None,
     merge_onto: str | None = None,
+    split_max_bytes: int | None = None,
     force: bool = False,
     resume: bool = False,
     threads: int | None = None,
@@ -69,13 +85,27 @@ def convert(
     """
     started = time.monotonic()
     refuse_existing(out, force=force)
-    plan = make_plan(Request(base, weighted(adapters), quantization, out.stem, prompt_format, merge_onto))
-    refuse_small_disk(out, plan.total_bytes)
+    plan = make_plan(
+        Request(
+            base,
+            weighted(adapters),
+            quantization,
+            out.stem,
+            prompt_format=prompt_format,
+            merge_onto=merge_onto,
+            split_max_bytes=split_max_bytes,
+        )
+    )
+    paths = output_paths(out, len(plan.parts))
+    for path in paths:
+        refuse_existing(path, force=force)
+    refuse_small_disk(paths, plan.total_bytes)
+    sizes = [part.n_bytes for part in plan.parts]
     with (
-        whole_file(out, plan.total_bytes, resume=resume) as file,
-        closing(Journal(journal_path(out), plan, file, resume=resume)) as journal,
+        whole_output(paths, sizes, journal=journal_path(out), resume=resume) as output,
+        closing(Journal(journal_path(out), plan, output, resume=resume)) as journal,
     ):
-        spans, changed = write_tensors(plan, file, journal, threads or available_cores(), progress)
+        spans, changed = write_tensors(plan, output, journal, threads or available_cores(), progress)
         for number, adapter in enumerate(plan.merge.adapters):
             if not changed[number]:
                 raise InputRefused(
@@ -83,17 +113,20 @@ def convert(
                         name=adapter.folder.name
                     )
                 )
-        sha256 = hash_back(file, spans)
+        digests = output.hash_back(spans)
     seconds = time.monotonic() - started
-    return Report(out, quantization, plan.parameters, plan.total_bytes, sha256, changed.total(), seconds)
+    files = tuple(map(Written, paths, sizes, digests))
+    return Report(files, quantization, plan.parameters, changed.total(), seconds)
 
 
 def write_tensors(
-    plan: Plan, file: BinaryIO, journal: Journal, threads: int, progress: Progress | None
+    plan: Plan, output: Output, journal: Journal, threads: int, progress: Progress | None
 ) -> tuple[list[Span], Counter[int]]:
-    """Writes header and missing tensors; returns what stands where, and how many weights each adapter changed."""
-    write_at(file, plan.header, 0)
-    spans = [Span(0, len(plan.header), zlib.crc32(plan.header))]
+    """Writes headers and missing tensors; returns what stands where, and how many weights each adapter changed."""
+    spans = list[Span]()
+    for part in plan.parts:
+        output.write(part.header, part.offset)
+        spans.append(Span(part.offset, len(part.header), zlib.crc32(part.header)))
     spans += [span for tensor in journal.whole.values() for span in tensor.spans]
     changed, total = sum((tensor.changed for tensor in journal.whole.values()), Counter[int]()), plan.read_bytes
     done = sum(plan.tensors[number].read_bytes for number in journal.whole)
@@ -102,7 +135,7 @@ def write_tensors(
         def work(block: Block) -> tuple[Span, Converted]:
             converted = convert_block(block, files)
             data = converted.data.tobytes()
-            write_at(file, data, block.offset)
+            output.write(data, block.offset)
             return Span(block.offset, len(data), zlib.crc32(data)), converted
 
         missing = [number for number in range(len(plan.tensors)) if number not in journal.whole]

@@ -42,6 +42,8 @@ class Request:
     prompt_format: str | None = None
     merge_onto: str | None = None
     """`16bit` or `dequantized` (see `bitsandbytes.trained`); None for the base as it is."""
+    split_max_bytes: int | None = None
+    """Of the tensors in one file of several; None for a single file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class PlannedTensor:
     """Added to every value."""
     choice: Choice
     offset: int
-    """From the start of the output file."""
+    """From the start of the output, part after part."""
     n_bytes: int
 
     @property
@@ -76,15 +78,29 @@ class PlannedTensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A file of the output."""
+
+    header: bytes
+    offset: int
+    """Of its first byte in the whole output."""
+    n_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     merge: Merge
     merge_onto: str
     """`16bit` or `dequantized`."""
     quantization: str
-    header: bytes
+    parts: tuple[Part, ...]
+    """The files: one, or those of a split model."""
     tensors: tuple[PlannedTensor, ...]
     """In file order."""
-    total_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        return sum(part.n_bytes for part in self.parts)
 
     @property
     def outputs(self) -> list[tuple[PlannedTensor, ...]]:
@@ -138,8 +154,8 @@ def make_plan(asked: Request) -> Plan:
     general = general_keys(asked.base, family.name, asked.name, _size_label(shapes, family), family.first_keys())
     choices = _choices(shapes, family, asked.quantization, merge.checkpoint)
     keys = [*general, *_model_keys(family, asked.quantization, vocabulary)]
-    header, tensors, total = _lay_out(keys, drafts, shapes, choices)
-    return Plan(merge, merge_onto, asked.quantization, header, tensors, total)
+    parts, tensors = _lay_out(keys, drafts, shapes, choices, asked.split_max_bytes)
+    return Plan(merge, merge_onto, asked.quantization, parts, tensors)
 
 
 def _drafts(merge: Merge, family: Family) -> list[_Draft]:
@@ -254,26 +270,60 @@ def _choices(
 
 
 def _lay_out(
-    keys: list[Key], drafts: list[_Draft], shapes: Mapping[str, tuple[int, ...]], choices: Mapping[str, Choice]
-) -> tuple[bytes, tuple[PlannedTensor, ...], int]:
-    """Header, what goes where, and the whole file's size. An expert's slice follows that of the expert before it."""
-    entries, position = dict[str, Entry](), 0
-    for name, shape in shapes.items():
-        kind = choices[name].final
-        entries[name] = Entry(name, shape, kind, position)
-        position += padded(ggml.row_bytes(kind, shape[-1]) * prod(shape[:-1]))
-    header = header_bytes(keys, list(entries.values()))
+    keys: list[Key],
+    drafts: list[_Draft],
+    shapes: Mapping[str, tuple[int, ...]],
+    choices: Mapping[str, Choice],
+    split_max_bytes: int | None,
+) -> tuple[tuple[Part, ...], tuple[PlannedTensor, ...]]:
+    """Headers, and what goes where. An expert's slice follows that of the expert before it."""
+    sizes = {
+        name: padded(ggml.row_bytes(choices[name].final, shape[-1]) * prod(shape[:-1]))
+        for name, shape in shapes.items()
+    }
+    groups = _groups(sizes, split_max_bytes)
+    parts, offsets, start = list[Part](), dict[str, int](), 0
+    for number, names in enumerate(groups):
+        entries, position = list[Entry](), 0
+        for name in names:
+            entries.append(Entry(name, shapes[name], choices[name].final, position))
+            position += sizes[name]
+        split = _split_keys(number, len(groups), len(shapes)) if len(groups) > 1 else []
+        header = header_bytes([*keys, *split] if number == 0 else split, entries)
+        assert len(header) % ALIGNMENT == 0
+        offsets |= {entry.name: start + len(header) + entry.offset for entry in entries}
+        parts.append(Part(header, start, len(header) + position))
+        start += len(header) + position
     tensors = list[PlannedTensor]()
     for draft in drafts:
         target, shape, choice = draft.target, draft.shape, choices[draft.name]
         size = ggml.row_bytes(choice.final, shape[-1]) * prod(shape[:-1])
-        offset = len(header) + entries[draft.name].offset + (target.expert or 0) * size
+        offset = offsets[draft.name] + (target.expert or 0) * size
         planned = PlannedTensor(
             draft.name, shape, draft.source, draft.changes, target.heads, target.shift, choice, offset, size
         )
         tensors.append(planned)
-    assert len(header) % ALIGNMENT == 0
-    return header, tuple(tensors), len(header) + position
+    return tuple(parts), tuple(tensors)
+
+
+def _groups(sizes: Mapping[str, int], most: int | None) -> list[list[str]]:
+    """Names file by file, as `llama-gguf-split --split-max-size` cuts: before the tensor that would exceed `most`."""
+    groups, held = [list[str]()], 0
+    for name, size in sizes.items():
+        if most is not None and groups[-1] and held + size > most:
+            groups.append([])
+            held = 0
+        groups[-1].append(name)
+        held += size
+    return groups
+
+
+def _split_keys(number: int, count: int, tensors: int) -> list[Key]:
+    return [
+        Key("split.no", number, GGUFValueType.UINT16),
+        Key("split.tensors.count", tensors, GGUFValueType.INT32),
+        Key("split.count", count, GGUFValueType.UINT16),
+    ]
 
 
 def types_summary(plan: Plan) -> dict[Type, int]:

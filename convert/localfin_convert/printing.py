@@ -62,7 +62,9 @@ def report_text(report: Report) -> str:
     )  # fmt: skip
     if report.changed:
         text += "\n" + _("the adapter changed {changed:,} weights").format(changed=report.changed)
-    return text + f"\nsha256 {report.sha256}"
+    if len(report.files) == 1:
+        return text + f"\nsha256 {report.sha256}"
+    return "\n".join([text, *(f"sha256 {file.sha256}  {file.path.name}" for file in report.files)])
 
 
 def report_json(report: Report) -> str:
@@ -70,6 +72,7 @@ def report_json(report: Report) -> str:
         "out": str(report.out), "quantization": report.quantization, "parameters": report.parameters,
         "bytes": report.n_bytes, "sha256": report.sha256, "changed": report.changed,
         "seconds": round(report.seconds, 3),
+        "files": [{"path": str(file.path), "bytes": file.n_bytes, "sha256": file.sha256} for file in report.files],
     })  # fmt: skip
 
 

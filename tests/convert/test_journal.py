@@ -28,7 +28,7 @@ def killed_after(monkeypatch: pytest.MonkeyPatch) -> Kill:
             if count == 0:
                 raise Killed
 
-        monkeypatch.setattr("localfin_convert.write.gguf_file._remove", lambda *paths: None)
+        monkeypatch.setattr("localfin_convert.write.output._remove", lambda *paths: None)
         arrange.progress = fatal  # type: ignore[attr-defined]
 
     return arrange

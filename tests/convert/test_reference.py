@@ -2,12 +2,14 @@
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gguf
+import llama_cpp  # here, before another test puts its ctypes layer alone into its place
 import numpy as np
 import pytest
 from tests.golden.cases import ATTENTION, CASES, Adapter, Case
@@ -22,6 +24,7 @@ from localfin_convert.quantize import ggml
 from localfin_convert.read.checkpoint import open_checkpoint
 from localfin_convert.read.positional import OpenFiles
 from localfin_convert.reference import Reference, base_weights, forward, gguf_weights, merged_weights
+from localfin_convert.write.output import Output
 from localfin_models.errors import InputRefused
 
 VOCABULARY = 320
@@ -251,8 +254,6 @@ def test_weights_that_overflow_give_nan_without_a_warning(tmp_path: Path) -> Non
 
 def llama_cpp_logits(file: Path) -> list[np.ndarray]:
     """On the processor, with keys and values in float32."""
-    import llama_cpp
-
     model = llama_cpp.Llama(
         str(file), n_ctx=64, n_threads=1, n_gpu_layers=0, logits_all=True, verbose=False,
         type_k=llama_cpp.GGML_TYPE_F32, type_v=llama_cpp.GGML_TYPE_F32,
@@ -274,17 +275,23 @@ def test_logits_equal_those_of_llama_cpp(name: str, tmp_path: Path) -> None:
     assert_close(ours, llama_cpp_logits(out), 1e-3)
 
 
+@contextmanager
+def opened(out: Path) -> Iterator[Output]:
+    with out.open("rb") as file:
+        yield Output([file], [out], [out.stat().st_size])
+
+
 def test_weights_before_and_after_a_merge(tmp_path: Path) -> None:
     """The merge's own bytes are compared elsewhere: here the weights beside those that the output holds."""
     adapter = Adapter((*ATTENTION, "lm_head"), r=4, alpha=64, added_tokens=("<|user|>", "<|bot|>"))
     base, adapters = build(replace(MODELS["llama2"], dtype="bf16", adapters=(adapter,)), tmp_path)
     convert(base, adapters, out := tmp_path / "out.gguf", "f32")
     plan = make_plan(Request(base, weighted(adapters), "f32", "out"))
-    with OpenFiles() as files, out.open("rb") as file:
+    with OpenFiles() as files, opened(out) as output:
         before, after, made = (
             base_weights(plan.merge, files),
             merged_weights(plan.merge, files),
-            gguf_weights(plan, file),
+            gguf_weights(plan, output),
         )
         for name in plan.merge.checkpoint.tensors:
             np.testing.assert_array_equal(after(name), made(name))
@@ -305,8 +312,8 @@ def converted(case: Case, quantization: str, folder: Path) -> tuple[Plan, Path, 
 def test_a_gguf_files_weights_are_the_checkpoints(name: str, tmp_path: Path) -> None:
     """In float32 nothing is lost but what lies between a Gemma norm and that norm plus one."""
     plan, out, tensors = converted((MODELS | {"exaone35": EXAONE35})[name], "f32", tmp_path)
-    with out.open("rb") as file:
-        weights = gguf_weights(plan, file)
+    with opened(out) as output:
+        weights = gguf_weights(plan, output)
         for tensor, values in tensors.items():
             np.testing.assert_allclose(weights(tensor), values, rtol=0, atol=1e-6 if "norm" in tensor else 0)
             if values.ndim == 2:
@@ -317,8 +324,8 @@ def test_weights_of_a_quantized_file_are_those_that_ggufs_own_reader_sees(tmp_pa
     plan, out, tensors = converted(replace(MODELS["llama2"], hidden=256), "q4_k_m", tmp_path)
     stored = {tensor.name: tensor for tensor in gguf.GGUFReader(out).tensors}
     head, down = stored["output.weight"], stored["blk.0.ffn_down.weight"]
-    with out.open("rb") as file:
-        weights = gguf_weights(plan, file)
+    with opened(out) as output:
+        weights = gguf_weights(plan, output)
         for name, tensor in (("lm_head.weight", head), ("model.layers.0.mlp.down_proj.weight", down)):
             np.testing.assert_array_equal(weights(name), gguf.quants.dequantize(tensor.data, tensor.tensor_type))
         query = weights(QUERY)

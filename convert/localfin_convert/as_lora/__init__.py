@@ -13,8 +13,8 @@ from pathlib import Path
 from localfin_convert.adapter import Weighted, weighted
 from localfin_convert.as_lora.plan import LoraPlan, plan_lora
 from localfin_convert.merge import blocks, convert_block
-from localfin_convert.read.positional import OpenFiles, write_at
-from localfin_convert.write.gguf_file import Span, hash_back, refuse_existing, refuse_small_disk, whole_file
+from localfin_convert.read.positional import OpenFiles
+from localfin_convert.write.output import Span, refuse_existing, refuse_small_disk, whole_output
 
 __all__ = ["LoraPlan", "LoraReport", "plan_lora", "write_lora"]
 
@@ -46,13 +46,13 @@ def write_lora(
     started = time.monotonic()
     refuse_existing(out, force=force)
     plan = plan_lora(base, weighted(adapters), quantization, out.stem)
-    refuse_small_disk(out, plan.total_bytes)
-    with whole_file(out, plan.total_bytes) as file:
+    refuse_small_disk([out], plan.total_bytes)
+    with whole_output([out], [plan.total_bytes]) as output:
         spans = list[Span]()
         for offset, data in _pieces(plan):
-            write_at(file, data, offset)
+            output.write(data, offset)
             spans.append(Span(offset, len(data), zlib.crc32(data)))
-        sha256 = hash_back(file, spans)
+        [sha256] = output.hash_back(spans)
     return LoraReport(
         out, quantization, plan.alpha, len(plan.tensors) // 2, plan.parameters, plan.total_bytes, sha256,
         time.monotonic() - started,

@@ -1,19 +1,17 @@
 """The weights that a finished GGUF file holds, dequantized and put back into the checkpoint's own layout."""
 
-from typing import BinaryIO
-
 import numpy as np
 
 from localfin_convert.architectures import family_of
 from localfin_convert.architectures.family import unpermute_rows
 from localfin_convert.plan import Plan, PlannedTensor
 from localfin_convert.quantize import ggml
-from localfin_convert.read.positional import read_at
 from localfin_convert.reference.weights import Floats, Weights
+from localfin_convert.write.output import Output
 
 
-def gguf_weights(plan: Plan, file: BinaryIO) -> Weights:
-    """Of `file`, which was written after `plan`. They raise InputRefused where it ends early, KeyError for a name."""
+def gguf_weights(plan: Plan, output: Output) -> Weights:
+    """Of `output`, which was written after `plan`. They raise InputRefused where it ends early, KeyError for a name."""
     family = family_of(plan.merge.checkpoint.config)
     slices = {(planned.name, number): planned for output in plan.outputs for number, planned in enumerate(output)}
 
@@ -22,15 +20,15 @@ def gguf_weights(plan: Plan, file: BinaryIO) -> Weights:
         if target is None:
             raise KeyError(name)
         planned = slices[target.name, target.expert or 0]
-        return _read(file, planned, range(planned.rows) if rows is None else rows)
+        return _read(output, planned, range(planned.rows) if rows is None else rows)
 
     return weights
 
 
-def _read(file: BinaryIO, planned: PlannedTensor, rows: range) -> Floats:
+def _read(output: Output, planned: PlannedTensor, rows: range) -> Floats:
     whole = range(planned.rows) if planned.heads else rows  # the rows asked for lie elsewhere in the file
     row_bytes = planned.n_bytes // planned.rows
-    data = read_at(file, len(whole) * row_bytes, planned.offset + whole.start * row_bytes)
+    data = output.read(len(whole) * row_bytes, planned.offset + whole.start * row_bytes)
     values = ggml.dequantize(planned.choice.final, data, planned.columns)
     if planned.shift:
         values = values - np.float32(planned.shift)

@@ -12,11 +12,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from localfin_convert.plan import Plan
-from localfin_convert.read.positional import read_at
-from localfin_convert.write.gguf_file import Span
+from localfin_convert.write.output import Output, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +25,8 @@ class WholeTensor:
 
 
 def plan_digest(plan: Plan) -> str:
-    """Of everything the output's bytes follow from: the header, the sources as they lie on disk, the changes."""
-    digest = hashlib.sha256(plan.header)
+    """Of everything the output's bytes follow from: the headers, the sources as they lie on disk, the changes."""
+    digest = hashlib.sha256(b"".join(part.header for part in plan.parts))
     for tensor in plan.tensors:
         digest.update(tensor.source.identity())
         digest.update(repr((tensor.heads, tensor.choice.intermediate.name)).encode())
@@ -40,7 +38,7 @@ def plan_digest(plan: Plan) -> str:
 class Journal:
     """Appends to a file; `whole` is what an earlier run wrote and the part still holds."""
 
-    def __init__(self, path: Path, plan: Plan, part: BinaryIO, *, resume: bool) -> None:
+    def __init__(self, path: Path, plan: Plan, part: Output, *, resume: bool) -> None:
         head = plan_digest(plan)
         lines = _lines(path) if resume else []
         self.whole = _verified(plan, part, lines[1:]) if lines and lines[0] == head else dict[int, WholeTensor]()
@@ -72,7 +70,7 @@ def _lines(path: Path) -> list[object]:
     return found
 
 
-def _verified(plan: Plan, part: BinaryIO, lines: Sequence[object]) -> dict[int, WholeTensor]:
+def _verified(plan: Plan, part: Output, lines: Sequence[object]) -> dict[int, WholeTensor]:
     whole: dict[int, WholeTensor] = {}
     for line in lines:
         match line:
@@ -114,5 +112,5 @@ def _covers(plan: Plan, number: int, spans: Sequence[Span]) -> bool:
     return position == plan.tensors[number].offset + plan.tensors[number].n_bytes
 
 
-def _reads_back(part: BinaryIO, spans: Sequence[Span]) -> bool:
-    return all(zlib.crc32(read_at(part, span.n_bytes, span.offset)) == span.crc32 for span in spans)
+def _reads_back(part: Output, spans: Sequence[Span]) -> bool:
+    return all(zlib.crc32(part.read(span.n_bytes, span.offset)) == span.crc32 for span in spans)

@@ -1,0 +1,228 @@
+"""Files that appear only when whole: one, or the parts of a split model side by side.
+
+All parts are one range of offsets, part after part, so that whoever writes or reads need not know where a cut lies; no
+span crosses one. A part grows under a name of its own in the same folder, and is renamed when all are whole: the first
+part last, because a model is opened by it.
+"""
+
+import errno
+import hashlib
+import os
+import zlib
+from bisect import bisect_right
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import BinaryIO
+
+from localfin_convert.read.positional import read_at, write_at
+from localfin_models.errors import InputRefused, IntegrityFailed, NotEnough, NotFound
+from localfin_models.language import _
+
+_SUFFIX = ".gguf"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What was written where."""
+
+    offset: int
+    n_bytes: int
+    crc32: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that is there whole."""
+
+    path: Path
+    n_bytes: int
+    sha256: str
+
+
+class Output:
+    """The open parts, read and written by offset, from several threads."""
+
+    def __init__(self, files: Sequence[BinaryIO], paths: Sequence[Path], sizes: Sequence[int]) -> None:
+        self.paths = tuple(paths)
+        """Where the parts lie while they grow."""
+        self._files = tuple(files)
+        self._starts = (0, *accumulate(sizes))
+
+    def write(self, data: bytes, offset: int) -> None:
+        part = bisect_right(self._starts, offset) - 1
+        write_at(self._files[part], data, offset - self._starts[part])
+
+    def read(self, size: int, offset: int) -> bytes:
+        """Raises InputRefused where the disk fails."""
+        part = bisect_right(self._starts, offset) - 1
+        return read_at(self._files[part], size, offset - self._starts[part])
+
+    def hash_back(self, spans: Sequence[Span]) -> list[str]:
+        """SHA-256 of each part, read back from the disk, every written span's checksum compared on the way.
+
+        Raises IntegrityFailed where the disk gives back other bytes than were written.
+        """
+        digests = list[str]()
+        for part, file in enumerate(self._files):
+            start, end = self._starts[part : part + 2]
+            mine = [Span(s.offset - start, s.n_bytes, s.crc32) for s in spans if start <= s.offset < end]
+            digests.append(_hash_back(file, mine))
+        return digests
+
+
+def output_paths(out: Path, parts: int) -> list[Path]:
+    """`out`, or llama.cpp's names of the parts: model-00001-of-00003.gguf for model.gguf."""
+    if parts == 1:
+        return [out]
+    stem = out.name.removesuffix(_SUFFIX)
+    return [out.with_name(f"{stem}-{number:05d}-of-{parts:05d}{_SUFFIX}") for number in range(1, parts + 1)]
+
+
+def part_path(path: Path) -> Path:
+    """Where the file grows, in the same folder, so that the rename is atomic."""
+    return path.with_name(path.name + ".part")
+
+
+def journal_path(out: Path) -> Path:
+    """Beside the parts: which of their tensors are whole."""
+    return out.with_name(out.name + ".part.journal")
+
+
+def refuse_existing(out: Path, *, force: bool) -> None:
+    if not out.parent.is_dir():
+        raise NotFound(_("no such folder for the output: {parent}").format(parent=out.parent))
+    try:
+        is_folder, exists = out.is_dir(), out.exists()
+    except OSError as error:  # a name that is too long, say
+        raise InputRefused(_("{out} cannot be written: {strerror}").format(out=out, strerror=error.strerror)) from None
+    if is_folder:
+        raise InputRefused(
+            _("{out} is a folder; give a file name, such as {example}").format(out=out, example=out / "model.gguf")
+        )
+    if exists and not force:
+        raise InputRefused(_("{out} exists; --force replaces it").format(out=out))
+
+
+def refuse_small_disk(paths: Sequence[Path], needed: int) -> None:
+    """`paths` will hold `needed` bytes together; what lies there of a killed run counts as free."""
+    folder = paths[0].parent
+    stat = os.statvfs(folder) if hasattr(os, "statvfs") else None
+    if stat is None:
+        return
+    stale = sum(part.stat().st_blocks * 512 for path in paths if (part := part_path(path)).is_file())
+    free = stat.f_bavail * stat.f_frsize + stale
+    if free < needed:
+        raise NotEnough(
+            _("{parent} has {free} free; {needed} are needed").format(parent=folder, free=_mb(free), needed=_mb(needed))
+        )
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
+
+
+@contextmanager
+def whole_output(
+    paths: Sequence[Path], sizes: Sequence[int], *, journal: Path | None = None, resume: bool = False
+) -> Generator[Output]:
+    """Open files of `sizes` bytes that take the names `paths` when the block ends well, and vanish otherwise.
+
+    With `resume` each starts as what a killed run left, where that has the same size. `journal` goes when they are
+    whole, or with them.
+    """
+    parts = [part_path(path) for path in paths]
+    mine = list[Path]()
+    try:
+        with ExitStack() as stack:
+            files = [stack.enter_context(_open(part)) for part in parts]
+            for path, part, file, size in zip(paths, parts, files, sizes, strict=True):
+                _lock(file, path)
+                mine.append(part)
+                if not (resume and os.fstat(file.fileno()).st_size == size):
+                    file.truncate(0)
+                file.truncate(size)
+            yield Output(files, parts, sizes)
+            for file in files:
+                file.flush()
+                os.fsync(file.fileno())
+        _rename(parts, paths)
+        if journal is not None:
+            journal.unlink(missing_ok=True)
+    except OSError as error:
+        _remove(*mine, journal if mine else None)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise NotEnough(
+                _("the disk of {parent} became full; {size} are needed").format(
+                    parent=paths[0].parent, size=_mb(sum(sizes))
+                )
+            ) from None
+        raise InputRefused(
+            _("{out} cannot be written: {strerror}").format(out=paths[0], strerror=error.strerror)
+        ) from None
+    except BaseException:
+        _remove(*mine, journal if mine else None)
+        raise
+
+
+def _open(part: Path) -> BinaryIO:
+    """As it is: another conversion may be writing it, which the lock tells."""
+    return os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    """Until `file` is closed. Raises InputRefused where another process holds it."""
+    try:
+        import fcntl  # not on Windows, where two conversions of one output are not noticed
+    except ImportError:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputRefused(_("another conversion is writing {out}").format(out=path)) from None
+
+
+def _rename(parts: Sequence[Path], paths: Sequence[Path]) -> None:
+    first, *others = zip(parts, paths, strict=True)
+    if others:  # an older first part would lead to new others
+        first[1].unlink(missing_ok=True)
+    for part, path in (*others, first):
+        part.replace(path)
+    _sync_folder(paths[0].parent)
+
+
+def _remove(*paths: Path | None) -> None:
+    for path in paths:
+        if path is not None:
+            path.unlink(missing_ok=True)
+
+
+def _hash_back(file: BinaryIO, spans: Sequence[Span]) -> str:
+    os.fsync(file.fileno())
+    if hasattr(os, "posix_fadvise"):  # drop the cached pages, so that the disk itself answers
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    whole = hashlib.sha256()
+    file.seek(0)
+    for span in sorted(spans, key=lambda span: span.offset):
+        whole.update(file.read(span.offset - file.tell()))  # alignment
+        data = file.read(span.n_bytes)
+        if zlib.crc32(data) != span.crc32:
+            raise IntegrityFailed(
+                _("the disk returned other bytes than were written at offset {offset}; check it").format(
+                    offset=span.offset
+                )
+            )
+        whole.update(data)
+    whole.update(file.read())
+    return whole.hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
