@@ -252,7 +252,6 @@ CASES = (
         "phi4", "phi3", "gpt-2", 50_304, 64, 2, 2, 1, 128,
         config={"partial_rotary_factor": 0.75, "sliding_window": None, "pad_token_id": 50_256},
     ),
-    # transformers does not know EXAONE 3.5, so no adapter is merged here.
     Case(
         "exaone35", "exaone", "gpt-2", 50_304, 64, 3, 4, 2, 128, tied=True,
         config={"rope_theta": 1_000_000.0, "rope_scaling": _LLAMA3_ROPE, "activation_function": "silu"},
