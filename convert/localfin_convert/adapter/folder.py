@@ -17,7 +17,7 @@ from localfin_models.language import _
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
-EMBEDDINGS = ("embed_tokens", "wte")
+EMBEDDINGS: tuple[str, ...] = ("embed_tokens", "wte")
 """What the families call the module of the input embedding."""
 
 
