@@ -68,6 +68,25 @@ OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+VARIANTS: dict[str, dict[str, Any]] = {
+    "pissa": {"init_lora_weights": "pissa", "use_rslora": True, "rank_pattern": {"q_proj": 2}},
+    "olora": {"init_lora_weights": "olora", "modules_to_save": ["norm"], "trainable_token_indices": [3, 9]},
+    "mica": {"init_lora_weights": "mica", "target_modules": ["q_proj", "embed_tokens"]},
+    "orthogonal": {"init_lora_weights": "orthogonal"},
+    "KaSA": {"kasa_config": peft.tuners.lora.config.KasaConfig()},
+    "VeLoRA": {"velora_config": peft.tuners.lora.config.VeloraConfig()},
+    "MonteCLoRA": {"monteclora_config": peft.tuners.lora.config.MontecloraConfig()},
+    "BD-LoRA": {
+        "use_bdlora": peft.tuners.lora.config.BdLoraConfig(
+            target_modules_bd_a=["q_proj"], target_modules_bd_b=["down_proj"], nblocks=2
+        )
+    },
+    "QALoRA on layers that are not quantized": {"use_qalora": True, "qalora_group_size": 16},
+    "DoRA of the embedding": {"use_dora": True, "target_modules": ["embed_tokens", "lm_head", "q_proj"]},
+    "PiSSA with DoRA and biases": {"init_lora_weights": "pissa", "use_dora": True, "bias": "lora_only"},
+}
+
+
 def resize_ranks(model: Any) -> None:
     """As AdaLoRA's allocator leaves them: ranks of their own for the layers, most of them cut."""
     config = model.peft_config["default"]
@@ -98,6 +117,37 @@ def test_equals_pefts_merge_of_the_whole_model(name: str, tmp_path: Path) -> Non
     merged = ours(base, adapter)
     assert differing(merged, pefts(load(base), tmp_path / "merged", adapter)) == {}
     assert differing(merged, ours(base))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_of_lora_equal_peft(name: str, tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base", "qwen2" if "bias" in VARIANTS[name] else "llama", "f16")
+    arguments = {"task_type": "CAUSAL_LM", "target_modules": TARGETS, "r": 4, "lora_alpha": 6} | VARIANTS[name]
+    adapter = train(base, tmp_path / "adapter", peft.LoraConfig(**arguments))
+    merged = ours(base, adapter)
+    assert differing(merged, pefts(load(base), tmp_path / "merged", adapter)) == {}
+    assert differing(merged, ours(base))
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"init_lora_weights": "pissa_niter_16"}, "cannot be computed again; save the adapter with save_pretrained"),
+        ({"init_lora_weights": "loftq"}, "path_initial_model_for_weight_conversion"),
+        ({"init_lora_weights": "lora_ga"}, "init_lora_weights='lora_ga' changed the base"),
+        ({"alora_invocation_tokens": [3]}, "works only behind its invocation tokens"),
+        ({"arrow_config": {"top_k": 1}}, "chooses among adapters at run time"),
+        ({"layer_replication": [[0, 2]]}, "layers that the base does not have"),
+    ],
+)
+def test_what_cannot_be_merged_of_lora_is_refused(config: dict[str, Any], words: str, tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base")
+    lora = peft.LoraConfig(task_type="CAUSAL_LM", target_modules=TARGETS, r=4)
+    adapter = train(base, tmp_path / "adapter", lora)
+    path = adapter / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **config}))
+    with pytest.raises(InputRefused, match=words):
+        ours(base, adapter)
 
 
 @pytest.mark.parametrize("kind", ["TRAINABLE_TOKENS", "HIRA", "VERA"])

@@ -161,7 +161,7 @@ BAD_ADAPTERS = [
     ({"config": {"trainable_token_indices": [3, -1]}}, "malformed trainable_token_indices"),
     ({"config": {"lora_bias": True}}, "no bias in the"),
     ({"config": {"bias": "some"}}, "bias='some'"),
-    ({"config": {"init_lora_weights": "pissa"}}, "init_lora_weights='pissa'"),
+    ({"config": {"init_lora_weights": "corda"}}, "init_lora_weights='corda'.*path_initial_model_for_weight"),
     ({"config": {"alora_invocation_tokens": [1]}}, "aLoRA"),
     ({"config": {"target_modules": ["q_proj"]}}, "does not target model.layers.0.self_attn.v_proj"),
     ({"tensors": {**lora_tensors(), MAGNITUDE: ("F32", np.ones(HIDDEN, np.float32))}}, "match nothing.*magnitude"),

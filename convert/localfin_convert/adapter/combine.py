@@ -145,13 +145,13 @@ def _in_order(whole: StoredTensor | None, changes: tuple[Change, ...]) -> tuple[
 
 
 def _refuse_weight(folder: Folder, changes: Mapping[str, tuple[Change, ...]]) -> None:
-    whole = next(
+    fixed = next(
         (name for name, own in changes.items() if own and isinstance(own[0], Replaced | TokenRows | ThroughPeft)), None
     )
-    if folder.weight != 1 and whole is not None:
+    if folder.weight != 1 and fixed is not None:
         raise InputRefused(
-            _("{name} does not add to {tensor}, so a weight means nothing there; name it without =WEIGHT").format(
-                name=folder.name, tensor=whole
+            _("{name} does not only add to {tensor}, so a weight means nothing there; name it without =WEIGHT").format(
+                name=folder.name, tensor=fixed
             )
         )
 

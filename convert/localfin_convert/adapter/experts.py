@@ -30,6 +30,7 @@ _EXPERT = re.compile(r"^(?P<block>.+)\.experts\.(?P<number>\d+)\.(?P<projection>
 _GATE_UP, _DOWN = "gate_up_proj", "down_proj"
 _FUSED = {"gate_proj": _GATE_UP, "up_proj": _GATE_UP, "down_proj": _DOWN, "w1": _GATE_UP, "w3": _GATE_UP, "w2": _DOWN}
 """By the projection's name, in the order in which they are fused."""
+_OF_LAYERS = ("use_dora", "lora_bias", "kasa_config", "velora_config", "monteclora_config", "use_bdlora")
 _FUSED_WHOLE = re.compile(r"^base_model\.model\.(?P<block>.+)\.experts\.(?P<fused>gate_up_proj|down_proj)$")
 
 
@@ -87,7 +88,9 @@ def router_parameter(module: str, base: Mapping[str, Source]) -> str | None:
 
 def refuse_variants(folder: Folder, parameter: str) -> None:
     """What peft has for layers, not for parameters."""
-    used = next((name for name in ("use_dora", "lora_bias") if folder.config.get(name)), None)
+    used = next((name for name in _OF_LAYERS if folder.config.get(name)), None)
+    if folder.config.get("init_lora_weights") in ("pissa", "olora"):
+        used = str(folder.config["init_lora_weights"])
     if used is not None:
         raise InputRefused(
             _("{name}: peft has no {kind} for a parameter ({parameter})").format(

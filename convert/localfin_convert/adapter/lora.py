@@ -20,7 +20,9 @@ from localfin_convert.adapter.experts import (
     trained_twice,
 )
 from localfin_convert.adapter.folder import Folder, check_dtype, matrix, refuse_shape
+from localfin_convert.adapter.peft_layers import Alone
 from localfin_convert.adapter.targets import names_module, names_parameter, rank_and_scale
+from localfin_convert.adapter.through_peft import merged_layers, require_peft
 from localfin_convert.adapter.tokens import refuse_missing_rows, token_rows
 from localfin_convert.adapter.whole import Found, whole_tensors
 from localfin_convert.read.safetensors_file import StoredTensor
@@ -28,18 +30,12 @@ from localfin_convert.read.source import Source
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
-_UNSUPPORTED = {
-    "layer_replication": "layer_replication",
-    "alora_invocation_tokens": "aLoRA",
-    "use_qalora": "QALoRA",
-    "use_bdlora": "BD-LoRA",
-    "arrow_config": "Arrow",
-    "kasa_config": "KaSA",
-    "velora_config": "VeLoRA",
-    "monteclora_config": "MonteCLoRA",
-}
-_PLAIN_INITS = (True, False, None, "gaussian", "eva", "orthogonal")
-"""Initialisations that leave the base alone; PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA subtract from it."""
+_PLAIN_INITS = (True, False, None, "gaussian", "eva", "orthogonal", "mica")
+"""Initialisations that leave the base alone."""
+_REPEATED_INITS = ("pissa", "olora")
+"""Those that subtract from the base what peft computes anew, and alike, whenever it loads the adapter."""
+_VARIANTS = ("kasa_config", "velora_config", "monteclora_config", "use_bdlora")
+"""Settings of variants with tensors or shapes of their own."""
 _NAME = r"^base_model\.model\.(?P<module>.+)\."
 _ROLES = tuple(
     (re.compile(_NAME + tail + "$"), role)
@@ -53,6 +49,7 @@ _ROLES = tuple(
         (r"token_adapter\.trainable_tokens_delta", "trainable_tokens"),
     )
 )
+_OTHER_ROLES = re.compile(_NAME.replace(".+", ".+?") + r"(?P<part>lora_[^.]+(?:\..+)?)$"), ""
 Parts = dict[str, StoredTensor]
 """A module's adapter tensors by role."""
 
@@ -63,10 +60,15 @@ def read_lora(folder: Folder, base: Mapping[str, Source]) -> Found:
     changes, tensors = read_experts(folder, base)
     parts, loaded, saved = _sort(folder, tensors, base)
     refuse_missing_rows(folder, parts)
+    by_peft = {module: roles for module, roles in parts.items() if _is_variant(folder, roles)}
+    if by_peft:
+        require_peft(folder, "LoRA")
+        modules = {module: {tensor.name: tensor for tensor in roles.values()} for module, roles in by_peft.items()}
+        changes |= merged_layers(folder, Alone(folder.path), modules, base, loaded)
     for module, roles in parts.items():
+        if module in by_peft:
+            continue
         name = f"{module}.weight"
-        if name in saved:
-            raise trained_twice(module)
         shape = loaded.get(name, base[name]).shape
         for target, change in _module_changes(folder, module, roles, shape, base):
             changes[target] = (*changes.get(target, ()), change)
@@ -77,18 +79,23 @@ def read_lora(folder: Folder, base: Mapping[str, Source]) -> Found:
 
 
 def _refuse_unsupported(folder: Folder) -> None:
-    config = folder.config
-    used = [name for key, name in _UNSUPPORTED.items() if config.get(key)]
-    if config.get("init_lora_weights", True) not in _PLAIN_INITS:
-        used.append(f"init_lora_weights={str(config['init_lora_weights'])[:40]!r}")
-    if config.get("bias", "none") not in ("none", "all", "lora_only"):
-        used.append(f"bias={str(config['bias'])[:40]!r}")
-    if used:
-        raise InputRefused(
-            _("{name}: the adapter uses {kind}, which this version does not merge").format(
-                name=folder.name, kind=used[0]
-            )
-        )
+    config, init = folder.config, folder.config.get("init_lora_weights", True)
+    reason = None
+    if config.get("alora_invocation_tokens"):
+        reason = _("an aLoRA works only behind its invocation tokens, so neither this nor peft merges it")
+    elif config.get("arrow_config"):
+        reason = _("Arrow chooses among adapters at run time, so neither this nor peft merges it")
+    elif config.get("layer_replication"):
+        reason = _("layer_replication makes another model, with layers that the base does not have")
+    elif init not in (*_PLAIN_INITS, *_REPEATED_INITS):
+        reason = _(
+            "init_lora_weights={init!r} changed the base in a way that cannot be computed again; save the adapter with "
+            "save_pretrained(…, path_initial_model_for_weight_conversion=…)"
+        ).format(init=str(init)[:40])
+    elif config.get("bias", "none") not in ("none", "all", "lora_only"):
+        reason = _("bias={bias!r} is not known").format(bias=str(config["bias"])[:40])
+    if reason is not None:
+        raise InputRefused(_("{name}: {reason}").format(name=folder.name, reason=reason))
 
 
 def _sort(
@@ -97,11 +104,12 @@ def _sort(
     """Each tensor by its module and role, or as a whole tensor of the base. Raises InputRefused for what is neither."""
     parts: dict[str, Parts] = {}
     others: dict[str, StoredTensor] = {}
+    roles = (*_ROLES, _OTHER_ROLES) if any(folder.config.get(name) for name in _VARIANTS) else _ROLES
     for key, tensor in tensors.items():
         check_dtype(tensor)
-        match, role = next(((m, role) for pattern, role in _ROLES if (m := pattern.match(key))), (None, ""))
+        match, role = next(((m, role) for pattern, role in roles if (m := pattern.match(key))), (None, ""))
         if match is not None and f"{match['module']}.weight" in base and _expected(folder, role):
-            parts.setdefault(match["module"], {})[role] = tensor
+            parts.setdefault(match["module"], {})[role or match["part"]] = tensor
         else:
             others[key] = tensor
     return parts, *whole_tensors(folder, others, base, parts)
@@ -111,6 +119,16 @@ def _expected(folder: Folder, role: str) -> bool:
     """A magnitude without `use_dora` would be left out by peft: it matches nothing there."""
     needed = {"lora_magnitude_vector": "use_dora", "lora_bias": "lora_bias"}.get(role)
     return needed is None or bool(folder.config.get(needed))
+
+
+def _is_variant(folder: Folder, roles: Parts) -> bool:
+    """Whether peft merges the module: DoRA of an embedding takes its norms over all rows, others have more parts."""
+    config = folder.config
+    return "trainable_tokens" not in roles and (
+        config.get("init_lora_weights", True) in _REPEATED_INITS
+        or any(config.get(name) for name in _VARIANTS)
+        or (bool(config.get("use_dora")) and "lora_embedding_A" in roles)
+    )
 
 
 def _module_changes(
@@ -129,17 +147,12 @@ def _module_changes(
         raise InputRefused(
             _("the adapter has only one half ({side}) for {module}").format(side=next(iter(roles)), module=module)
         )
-    if embedding and folder.config.get("use_dora"):
-        raise InputRefused(
-            _("{name}: the adapter uses {kind}, which this version does not merge").format(
-                name=folder.name, kind=f"DoRA on {module}"
-            )
-        )
     rank, scale, parameter = _rank_and_scale(folder, module, base)
     if len(shape) != 2:
         refuse_shape({roles[sides[0]]: (rank, *shape[1:])}, shape)
         raise InputRefused(_("the adapter's {module} is no matrix in the base").format(module=module))
-    low_rank = _low_rank(roles, sides, shape, rank, scale, rounds_delta=embedding or parameter)
+    is_mica = folder.config.get("init_lora_weights") == "mica"
+    low_rank = _low_rank(roles, sides, shape, rank, scale, rounds_delta=embedding or parameter or is_mica)
     yield name, _decomposed(low_rank, roles, module, shape) if folder.config.get("use_dora") else low_rank
     if folder.config.get("lora_bias"):
         yield f"{module}.bias", _added_bias(roles, module, shape, scale, base)

@@ -137,7 +137,10 @@ def _with_adapter(model: Any, adapter: Path, tensors: Mapping[str, StoredTensor]
     from peft import PeftConfig, get_peft_model, set_peft_model_state_dict
 
     config: Any = PeftConfig.from_pretrained(str(adapter))
-    config.task_type, config.inference_mode, config.modules_to_save = None, True, None
+    config.task_type, config.inference_mode = None, True
+    for beside in ("modules_to_save", "trainable_token_indices", "target_parameters"):  # merged without peft
+        if hasattr(config, beside):
+            setattr(config, beside, None)
     wrapped: Any = get_peft_model(model, config)
     result = set_peft_model_state_dict(wrapped, {key: _tensor(stored) for key, stored in tensors.items()})
     wrapped.base_model._cast_adapter_dtype(adapter_name="default", autocast_adapter_dtype=True)  # as load_adapter does

@@ -5,7 +5,7 @@ in place here, as for LoRA.
 """
 
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from localfin_convert.adapter.changes import Change, Rows
 from localfin_convert.adapter.folder import CONFIG, Folder
 from localfin_convert.adapter.kinds import TOGETHER
-from localfin_convert.adapter.peft_layers import TORCH_DTYPES, Alone, Layer, Merged, Together
+from localfin_convert.adapter.peft_layers import TORCH_DTYPES, Alone, Layer, Merged, Merger, Together
 from localfin_convert.adapter.whole import Found, base_name, unmatched_tensors, whole_tensors
 from localfin_convert.read.numbers import FLOATS, to_f32
 from localfin_convert.read.positional import read_at
@@ -56,54 +56,71 @@ def read_through_peft(folder: Folder, config: Mapping[str, Any], base: Mapping[s
     Raises InputRefused, and LocalfinError where the `train` extra is not installed.
     """
     kind = str(folder.config["peft_type"])
-    needed = ("torch", "peft", "transformers") if kind in TOGETHER else ("torch", "peft")
-    if any(importlib.util.find_spec(name) is None for name in needed):
+    require_peft(folder, kind)
+    whole = {key: tensor for key, tensor in folder.tensors.items() if base_name(key)[0] in base}
+    tensors = {key: tensor for key, tensor in folder.tensors.items() if key not in whole}
+    modules, shared = _by_module(tensors, base, with_shared=_shares(folder))
+    if not _shares(folder):
+        loaded, saved = whole_tensors(folder, whole, base, modules)
+        _refuse_bare(folder, modules, base)
+        return Found(loaded, saved, merged_layers(folder, Alone(folder.path), modules, base, loaded))
+    merger = Together(folder.path, config, base, tensors)
+    modules = {module: modules.get(module, {}) for module in merger.modules()}
+    loaded, saved = whole_tensors(folder, whole, base, modules)
+    return Found(loaded, saved, merged_layers(folder, merger, modules, base, loaded, shared))
+
+
+def require_peft(folder: Folder, kind: str) -> None:
+    """Raises LocalfinError where the `train` extra is not installed."""
+    if any(importlib.util.find_spec(name) is None for name in ("torch", "peft", "transformers")):
         raise LocalfinError(
             _("{name} is a {kind} adapter, which peft merges: pip install 'localfin[train]'").format(
                 name=folder.name, kind=kind
             )
         )
-    whole = {key: tensor for key, tensor in folder.tensors.items() if base_name(key)[0] in base}
-    tensors = {key: tensor for key, tensor in folder.tensors.items() if key not in whole}
-    shared, modules = _by_module(tensors, base, with_shared=_shares(folder))
-    merger: Alone | Together = Alone(folder.path)
-    if _shares(folder):
-        merger = Together(folder.path, config, base, tensors)
-        modules = {module: modules.get(module, {}) for module in merger.modules()}
-    loaded, saved = whole_tensors(folder, whole, base, modules)
-    layers = [_layer(module, own, base, loaded) for module, own in modules.items()]
-    bare = next((layer.module for layer in layers if "bias" not in layer.base), None)
-    if kind == "BEFT" and bare is not None:
-        raise InputRefused(
-            _("{name} trains the bias of {module}, which has none").format(name=folder.name, module=bare)
-        )
+
+
+def merged_layers(
+    folder: Folder,
+    merger: Merger,
+    modules: Mapping[str, Mapping[str, StoredTensor]],
+    base: Mapping[str, Source],
+    loaded: Mapping[str, StoredTensor],
+    shared: Sequence[StoredTensor] = (),
+) -> dict[str, tuple[Change, ...]]:
+    """Changes by base tensor: peft's own, of these modules' adapter tensors. `loaded` stand in the base's place."""
+    for tensor in (*shared, *(tensor for own in modules.values() for tensor in own.values())):
+        if tensor.dtype in FLOATS and not np.isfinite(_array(tensor)).all():
+            raise InputRefused(_("adapter tensor {name} holds NaN or Inf").format(name=tensor.name))
     merged, stamp = Merged(merger), (folder.path / CONFIG).read_bytes() + b"".join(t.identity() for t in shared)
     changes: dict[str, tuple[Change, ...]] = {}
     checked: set[tuple[str, tuple[int, ...]]] = set()
-    for layer in layers:
-        look = (layer.module.rpartition(".")[2], layer.base["weight"].shape)
+    for module, own in modules.items():
+        names = {name: f"{module}.{name}" for name in ("weight", "bias") if f"{module}.{name}" in base}
+        layer = Layer(module, {name: loaded.get(full, base[full]) for name, full in names.items()}, own)
+        look = (module.rpartition(".")[2], layer.base["weight"].shape)
         if look not in checked:
             merger.check(layer)
             checked.add(look)
-        changes |= {f"{layer.module}.{name}": (ThroughPeft(layer, name, merged, stamp),) for name in layer.base}
-    return Found({name: stored for name, stored in loaded.items() if name not in changes}, saved, changes)
+        changes |= {full: (ThroughPeft(layer, name, merged, stamp),) for name, full in names.items()}
+    return changes
+
+
+def _refuse_bare(folder: Folder, modules: Iterable[str], base: Mapping[str, Source]) -> None:
+    bare = next((module for module in modules if f"{module}.bias" not in base), None)
+    if folder.config["peft_type"] == "BEFT" and bare is not None:
+        raise InputRefused(
+            _("{name} trains the bias of {module}, which has none").format(name=folder.name, module=bare)
+        )
 
 
 def _shares(folder: Folder) -> bool:
     return folder.config["peft_type"] in TOGETHER or bool(folder.config.get("proportional_parameters"))
 
 
-def _layer(
-    module: str, own: Mapping[str, StoredTensor], base: Mapping[str, Source], loaded: Mapping[str, StoredTensor]
-) -> Layer:
-    """With the weight and bias that peft loads in the place of the base's before it merges."""
-    names = {name: f"{module}.{name}" for name in ("weight", "bias") if f"{module}.{name}" in base}
-    return Layer(module, {name: loaded.get(full, base[full]) for name, full in names.items()}, own)
-
-
 def _by_module(
     tensors: Mapping[str, StoredTensor], base: Mapping[str, Source], *, with_shared: bool
-) -> tuple[list[StoredTensor], dict[str, dict[str, StoredTensor]]]:
+) -> tuple[dict[str, dict[str, StoredTensor]], list[StoredTensor]]:
     """Raises InputRefused for a tensor that belongs to no layer."""
     shared: list[StoredTensor] = []
     modules: dict[str, dict[str, StoredTensor]] = {}
@@ -112,13 +129,11 @@ def _by_module(
         at_root = with_shared and key.startswith(_SHARED) and not key.startswith(_PREFIX)
         if not (at_root or module) or tensor.dtype not in TORCH_DTYPES:
             raise unmatched_tensors([key])
-        if tensor.dtype in FLOATS and not np.isfinite(_array(tensor)).all():
-            raise InputRefused(_("adapter tensor {name} holds NaN or Inf").format(name=tensor.name))
         if at_root:
             shared.append(tensor)
         else:
             modules.setdefault(module, {})[key] = tensor
-    return shared, modules
+    return modules, shared
 
 
 def _modules_of(key: str) -> Iterator[str]:
