@@ -22,7 +22,7 @@ from localfin_convert.printing import (
     report_text,
 )
 from localfin_convert.progress import ProgressBar
-from localfin_convert.quantize.types import QUANTIZATIONS
+from localfin_convert.quantize.mixtures import QUANTIZATIONS
 from localfin_convert.write.output import output_paths, refuse_existing, refuse_small_disk
 from localfin_models.cores import available_cores
 from localfin_models.language import _

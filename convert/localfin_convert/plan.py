@@ -264,7 +264,7 @@ def _choices(
 ) -> dict[str, Choice]:
     matrices = (tensor.dtype for tensor in checkpoint.tensors.values() if len(tensor.shape) > 1)
     auto = types.intermediate_type(matrices)
-    context = types.Context(family.layers, family.is_70b, family.experts)
+    context = types.Context(family.layers, family.is_70b, family.experts, family.heads // family.kv_heads)
     named = [types.Shape(name, shape) for name, shape in shapes.items()]
     return types.choose(named, quantized_as, auto, context)
 

@@ -6,7 +6,8 @@ from gguf import GGMLQuantizationType as Type
 from gguf.quants import dequantize
 
 from localfin_convert.quantize import ggml
-from localfin_convert.quantize.types import Context, Shape, choose, more_bits, sort_key
+from localfin_convert.quantize.mixtures import more_bits
+from localfin_convert.quantize.types import Context, Shape, choose, sort_key
 
 
 def model(layers: int, *, tied: bool = False, columns: int = 512) -> list[Shape]:

@@ -108,7 +108,7 @@ CASES = (
     Case(
         "llama2-rslora-sharded", "llama", "llama-spm", 4_000, 256, 10, 8, 8, 768, shards=3,
         adapters=(Adapter(LINEAR, r=8, alpha=12, rslora=True),),
-        quantizations=("q4_k_m", "bf16"),
+        quantizations=("q4_k_m", "bf16", "q5_k_m", "q4_k_s", "q3_k_m"),
     ),
     # A 16-bit float source; ranks and alphas that differ by layer, in a bf16 adapter.
     Case(
@@ -127,13 +127,13 @@ CASES = (
     Case(
         "llama2-odd-widths", "llama", "llama-spm", 4_000, 320, 6, 5, 1, 900,
         adapters=(Adapter(LINEAR, r=16, alpha=16),),
-        quantizations=("q4_k_m", "q8_0", "f16"),
+        quantizations=("q4_k_m", "q8_0", "f16", "q6_k", "q3_k_s", "q2_k", "iq4_xs"),
     ),
     # No adapter; a tied head; linear rope scaling as older configurations spell it.
     Case(
         "llama2-tied-no-adapter", "llama", "llama-spm", 4_000, 256, 5, 4, 4, 512, tied=True,
         config={"rope_scaling": {"type": "linear", "factor": 2.0}},
-        quantizations=("q4_k_m", "q8_0", "bf16", "f32"),
+        quantizations=("q4_k_m", "q8_0", "bf16", "f32", "q4_0", "q5_k_s"),
     ),
     Case(
         "llama3-lora", "llama", "llama-bpe", 128_256, 64, 2, 4, 2, 256,
@@ -204,7 +204,7 @@ CASES = (
     Case(
         "qwen3-spm", "qwen3", "llama-spm", 4_000, 256, 4, 4, 2, 512, tied=True,
         adapters=(Adapter(LINEAR, r=8, alpha=16),),
-        quantizations=("q4_k_m", "f16"),
+        quantizations=("q4_k_m", "f16", "q3_k_l"),
     ),
     Case(
         "qwen3-lora", "qwen3", "qwen2", 151_936, 64, 2, 2, 1, 128, dtype="f16",
@@ -223,7 +223,7 @@ CASES = (
         "mixtral", "mixtral", "llama-spm", 4_000, 256, 4, 4, 2, 256, experts=8,
         config={"num_local_experts": 8, "num_experts_per_tok": 2, "rope_theta": 1_000_000.0},
         adapters=(Adapter(r=4, alpha=8),),
-        quantizations=("q4_k_m", "q8_0", "bf16"),
+        quantizations=("q4_k_m", "q8_0", "bf16", "q3_k_m", "q3_k_l", "q2_k", "iq4_nl"),
     ),
     Case(
         "gemma2", "gemma2", "llama-spm", 4_000, 256, 4, 4, 2, 512, tied=True,
@@ -238,14 +238,14 @@ CASES = (
         config={"head_dim": 64, "sliding_window": 512, "sliding_window_pattern": 6, "rope_theta": 1_000_000.0,
                 "rope_local_base_freq": 10_000.0, "rope_scaling": {"rope_type": "linear", "factor": 8.0}},
         adapters=(Adapter(r=4, alpha=8),),
-        quantizations=("q4_k_m", "f16"),
+        quantizations=("q4_k_m", "f16", "iq4_xs"),
     ),
     Case(
         "phi3-longrope", "phi3", "llama-spm", 4_064, 256, 5, 4, 2, 512, padding=53, added_tokens=_PHI3_ADDED,
         config={"rope_scaling": _LONGROPE, "max_position_embeddings": 131_072, "sliding_window": 262_144,
                 "original_max_position_embeddings": 4096, "pad_token_id": 4_000},
         adapters=(Adapter(("qkv_proj", "gate_up_proj", "o_proj", "down_proj"), r=4, alpha=8),),
-        quantizations=("q4_k_m", "bf16"),
+        quantizations=("q4_k_m", "bf16", "q5_k_m", "q2_k"),
     ),
     # Phi-4: byte-level, no window; three quarters of each head rotated as in Phi-4 mini.
     Case(

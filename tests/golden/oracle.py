@@ -31,7 +31,13 @@ from tests.golden.exaone import load_exaone
 from tests.golden.record import record
 
 _DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32}
-_QUANTIZED = {"q4_k_m": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_K_M, "q8_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0}
+_QUANTIZED = {
+    name: getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{name.upper()}")
+    for name in (
+        "q8_0", "q6_k", "q5_k_m", "q5_k_s", "q4_k_m", "q4_k_s", "q4_0", "q3_k_m", "q3_k_l", "q3_k_s", "q2_k",
+        "iq4_xs", "iq4_nl",
+    )
+}  # fmt: skip
 _SILENT = llama_cpp.llama_log_callback(lambda _level, _text, _user_data: None)
 _LIBRARIES = ("llama-cpp-python", "torch", "transformers", "peft", "tokenizers", "sentencepiece", "numpy")
 

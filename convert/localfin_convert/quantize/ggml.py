@@ -63,12 +63,20 @@ def row_bytes(kind: GGMLQuantizationType, columns: int) -> int:
     return columns // int(block) * int(size)
 
 
-def quantize(kind: GGMLQuantizationType, rows: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(n, columns) float32 -> (n, row_bytes) as `kind`; columns divide by its block size."""
+def quantize(
+    kind: GGMLQuantizationType, rows: NDArray[np.float32], importance: NDArray[np.float32] | None = None
+) -> NDArray[np.uint8]:
+    """(n, columns) float32 -> (n, row_bytes) as `kind`; columns divide by its block size.
+
+    `importance`, (columns,) float32, weighs the columns' errors. Types that cannot do without it end the process.
+    """
     rows = np.ascontiguousarray(rows, np.float32)
     count, columns = rows.shape
     out = np.empty((count, row_bytes(kind, columns)), np.uint8)
-    written = library().ggml_quantize_chunk(int(kind), rows.ctypes.data, out.ctypes.data, 0, count, columns, None)
+    weights = None if importance is None else np.ascontiguousarray(importance, np.float32)
+    assert weights is None or weights.shape == (columns,)
+    pointer = None if weights is None else weights.ctypes.data
+    written = library().ggml_quantize_chunk(int(kind), rows.ctypes.data, out.ctypes.data, 0, count, columns, pointer)
     if written != out.nbytes:
         raise LocalfinError(
             _("ggml wrote {written} bytes of {name} where {nbytes} were expected").format(

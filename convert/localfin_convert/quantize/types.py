@@ -1,24 +1,28 @@
-"""Which type each tensor gets. For q4_k_m the rules and counters of `src/llama-quant.cpp`, in its tensor order."""
+"""Which type each tensor gets: what `llama_model_quantize` would choose, counting in its order of tensors.
+
+Follows `src/llama-quant.cpp`, for the names that our families' tensors have; `mixtures.py` holds its table.
+"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from gguf import GGML_QUANT_SIZES, LlamaFileType
 from gguf import GGMLQuantizationType as Type
 
-QUANTIZATIONS = ("q4_k_m", "q8_0", "f16", "bf16", "f32")
-"""What `-q` takes."""
-_UNQUANTIZED = {
-    "f16": (LlamaFileType.MOSTLY_F16, Type.F16),
-    "bf16": (LlamaFileType.MOSTLY_BF16, Type.BF16),
-    "f32": (LlamaFileType.ALL_F32, Type.F32),
-}
-_QUANTIZED = {
-    "q4_k_m": (LlamaFileType.MOSTLY_Q4_K_M, Type.Q4_K),
-    "q8_0": (LlamaFileType.MOSTLY_Q8_0, Type.Q8_0),
-}
-_FALLBACK = {Type.Q4_K: Type.Q5_0, Type.Q5_K: Type.Q5_1, Type.Q6_K: Type.Q8_0}
+from localfin_convert.quantize.mixtures import MIXTURES, UNQUANTIZED, Place, Rule
+from localfin_convert.quantize.overrides import Override
+
+_FALLBACK = {
+    Type.Q2_K: Type.Q4_0, Type.Q3_K: Type.Q4_0, Type.Q4_K: Type.Q5_0, Type.Q5_K: Type.Q5_1, Type.Q6_K: Type.Q8_0,
+    Type.TQ1_0: Type.Q4_0, Type.TQ2_0: Type.Q4_0,
+    **dict.fromkeys(
+        (Type.IQ1_S, Type.IQ1_M, Type.IQ2_XXS, Type.IQ2_XS, Type.IQ2_S, Type.IQ3_XXS, Type.IQ3_S, Type.IQ4_XS),
+        Type.IQ4_NL,
+    ),
+}  # fmt: skip
+"""Where the columns fill no block of 256: a type of 32."""
 _KEPT = ("_norm.weight", "ffn_gate_inp.weight")
 """Never quantized: norms, and what chooses the experts."""
 _VALUES = ("attn_v.weight", "attn_qkv.weight")
@@ -38,7 +42,7 @@ class Shape:
 
     name: str
     shape: tuple[int, ...]
-    """Rows, columns; columns alone for a vector."""
+    """Rows, columns; columns alone for a vector; experts before both for a stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +52,19 @@ class Context:
     """llama.cpp gives attn_v more bits there."""
     experts: int = 0
     """Of a layer; attention gets more bits beside eight of them."""
+    heads_per_kv: int = 1
+    """Query heads that share one key and value head."""
+    has_imatrix: bool = False
+    overrides: tuple[Override, ...] = ()
+    """The first that matches a tensor's name decides, and llama.cpp's rules do not count that tensor."""
 
 
 def file_type(quantization: str) -> LlamaFileType:
-    return (_QUANTIZED | _UNQUANTIZED)[quantization][0]
+    return UNQUANTIZED[quantization][0] if quantization in UNQUANTIZED else MIXTURES[quantization].file_type
 
 
 def is_quantized(quantization: str) -> bool:
-    return quantization in _QUANTIZED
+    return quantization in MIXTURES
 
 
 def intermediate_type(dtypes_of_matrices: Iterable[str]) -> Type:
@@ -72,13 +81,12 @@ def sort_key(name: str) -> tuple[int, bytes]:
     return (int(match[1]) if match else -1, name.encode())
 
 
-def choose(tensors: list[Shape], quantization: str, auto: Type, context: Context) -> dict[str, Choice]:
-    """Types for all `tensors`, which stand in the order of the output file."""
-    if quantization in _UNQUANTIZED:
-        target = _UNQUANTIZED[quantization][1]
+def choose(tensors: Sequence[Shape], quantization: str, auto: Type, context: Context) -> dict[str, Choice]:
+    """Types for all `tensors`, which stand in the order of the output file; `auto` is what most are converted to."""
+    if quantization in UNQUANTIZED:
+        target = UNQUANTIZED[quantization][1]
         return {tensor.name: Choice(kind := _stored(tensor, target), kind) for tensor in tensors}
-    default = _QUANTIZED[quantization][1]
-    chooser = _Chooser(tensors, default, context)
+    chooser = _Chooser(tensors, quantization, context)
     choices: dict[str, Choice] = {}
     for tensor in tensors:
         stored = _stored(tensor, auto)
@@ -94,54 +102,59 @@ def _stored(tensor: Shape, target: Type) -> Type:
 
 
 def _may_quantize(tensor: Shape) -> bool:
-    return len(tensor.shape) > 1 and tensor.name.endswith("weight") and not any(kept in tensor.name for kept in _KEPT)
+    """ggml counts a matrix of one row as a vector."""
+    plain = tensor.name.endswith("weight") and not any(kept in tensor.name for kept in _KEPT)
+    return plain and prod(tensor.shape[:-1]) > 1
 
 
 class _Chooser:
     """llama.cpp counts attn_v and ffn_down tensors as it goes; the counts decide which get more bits."""
 
-    def __init__(self, tensors: list[Shape], default: Type, context: Context) -> None:
-        self.default, self.context = default, context
+    def __init__(self, tensors: Sequence[Shape], quantization: str, context: Context) -> None:
+        self.mixture, self.context = MIXTURES[quantization], context
         self.tied = all(tensor.name != "output.weight" for tensor in tensors)
         self.values = sum(any(value in tensor.name for value in _VALUES) for tensor in tensors)
         self.value = self.down = 0
 
     def next(self, tensor: Shape) -> Type:
-        return _fitting(self._wanted(tensor), tensor.shape[-1])
+        chosen = next((one.kind for one in self.context.overrides if one.matches(tensor.name)), None)
+        return _fitting(chosen if chosen is not None else self._wanted(tensor), tensor.shape[-1])
 
     def _wanted(self, tensor: Shape) -> Type:
-        mixed, name = self.default is Type.Q4_K, tensor.name
+        name, mixture, eight = tensor.name, self.mixture, self.context.experts == 8
         if name == "output.weight" or (self.tied and name == "token_embd.weight"):
-            fits = tensor.shape[-1] % GGML_QUANT_SIZES[self.default][0] == 0
-            return Type.Q6_K if mixed and fits else Type.Q8_0
+            fits = tensor.shape[-1] % GGML_QUANT_SIZES[mixture.kind][0] == 0
+            return Type.Q6_K if fits and mixture.kind is not Type.Q8_0 else Type.Q8_0
         if any(value in name for value in _VALUES):
-            kind = Type.Q6_K if mixed and more_bits(self.value, self.values) else self.default
-            self.value += 1
-            if self.context.experts == 8:
-                return Type.Q8_0
-            return Type.Q5_K if self.context.is_70b and kind is Type.Q4_K else kind
+            return self._value()
         if "ffn_down" in name:
-            kind = Type.Q6_K if mixed and more_bits(self._layer_of_down(name), self.context.layers) else self.default
-            self.down += 1
-            return kind
-        if self.context.experts == 8 and "attn_k.weight" in name:
+            return self._down(name)
+        if "attn_k.weight" in name and eight:
             return Type.Q8_0
-        if self.context.experts == 8 and "attn_output.weight" in name and mixed:
-            return Type.Q5_K
-        return self.default
+        if "attn_output.weight" in name:
+            return (mixture.output_of_eight or mixture.kind) if eight else self._first(mixture.output, 0, 1)
+        return mixture.kind
 
-    def _layer_of_down(self, name: str) -> int:
-        """Counted; read from the name where there are experts."""
+    def _value(self) -> Type:
+        kind = self._first(self.mixture.value, self.value, self.values)
+        self.value += 1
+        if self.context.experts == 8:
+            return Type.Q8_0
+        return Type.Q5_K if self.context.is_70b and kind in (Type.Q3_K, Type.Q4_K) else kind
+
+    def _down(self, name: str) -> Type:
         match = _BLOCK.match(name) if self.context.experts > 1 else None
-        return int(match[1]) if match else self.down
+        kind = self._first(self.mixture.down, int(match[1]) if match else self.down, self.context.layers)
+        self.down += 1
+        return kind
 
-
-def more_bits(i: int, n: int) -> bool:
-    """The first and last eighth and every third between (llama.cpp's `use_more_bits`)."""
-    return i < n // 8 or i >= 7 * n // 8 or (i - n // 8) % 3 == 2
+    def _first(self, rules: tuple[Rule, ...], layer: int, layers: int) -> Type:
+        place = Place(layer, layers, self.context.heads_per_kv, self.context.has_imatrix)
+        return next((rule.kind for rule in rules if rule.holds(place)), self.mixture.kind)
 
 
 def _fitting(kind: Type, columns: int) -> Type:
+    """`kind`, or what llama.cpp takes where the columns do not fill its blocks; F16 as the last resort."""
     if columns % GGML_QUANT_SIZES[kind][0] == 0:
         return kind
     kind = _FALLBACK.get(kind, kind)
