@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from localfin_models.errors import InputRefused, LocalfinError, NotFound
+from localfin_models.gguf_parts import is_later_part
 from localfin_models.home import home
 from localfin_models.language import _
 
@@ -91,7 +92,7 @@ def list_models() -> list[Entry]:
         found.append((STARTER_NAME, STARTER, "starter"))
     if models_folder().is_dir():
         for path in sorted(models_folder().glob("*.gguf")):
-            if path.is_file():
+            if path.is_file() and not is_later_part(path):
                 found.append((path.stem, path, "home"))
     if chosen is not None and chosen.is_file() and chosen not in (path for _name, path, _origin in found):
         found.append((chosen.stem, chosen, "path"))

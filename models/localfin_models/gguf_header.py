@@ -14,15 +14,17 @@ Source: ggml's docs/gguf.md. Little-endian, versions 2 and 3.
 import mmap
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from localfin_models.errors import InputRefused, NotFound
+from localfin_models.gguf_parts import part_paths
 from localfin_models.gguf_tables import BLOCKS, FILE_TYPES
 from localfin_models.language import _
 
 MAX_KEYS, MAX_TENSORS, MAX_NAME, MAX_LAYERS, MAX_EXPERTS = 65_536, 1 << 18, 65_535, 4_096, 1_024
+MAX_PARTS = 1_000
 _MAX_DIMENSIONS = 4
 _STRING, _ARRAY = 8, 9
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -48,12 +50,16 @@ class GgufHeader:
     """What the file says about itself. Arrays are left out of `keys`; `lengths` has their element counts."""
 
     path: Path
+    """What is opened; of several files the first."""
     file_bytes: int
+    """Of all its files."""
     keys: dict[str, Scalar]
     lengths: dict[str, int]
     types: dict[str, int] = field(repr=False)
     """The GGUF type each of `keys` is stored in: native code that reads it as another one ends the process."""
     tensors: tuple[TensorInfo, ...] = field(repr=False)
+    others: tuple[Path, ...] = ()
+    """Where the model comes in several files, those after the first, in order."""
 
     @property
     def architecture(self) -> str:
@@ -122,11 +128,30 @@ class GgufHeader:
 
 def check_gguf(path: Path) -> GgufHeader:
     """Read and check a model's header. Raises NotFound, or InputRefused with one line that says what is wrong."""
+    header = _with_others(_header_at(path))
+    _check_sizes(header)
+    return header
+
+
+def read_header(file: BinaryIO, path: Path, *, later_part: bool = False) -> GgufHeader:
+    """The header of any GGUF in `file`, its layout checked but not what it says; `path` names it in errors.
+
+    A later part of a model in several files names no architecture.
+    """
+    size = file.seek(0, 2)
+    if size < 24:
+        _refuse(path, _("too short for a GGUF file"))
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        header = _Reader(path, data, size).header()
+    if not later_part and not isinstance(header.keys.get("general.architecture"), str):
+        _refuse(path, _("it names no architecture"))
+    return header
+
+
+def _header_at(path: Path, *, later_part: bool = False) -> GgufHeader:
     try:
         with path.open("rb") as file:
-            header = read_header(file, path)
-            _check_sizes(header)
-            return header
+            return read_header(file, path, later_part=later_part)
     except FileNotFoundError:
         raise NotFound(_("{path}: no such file").format(path=path)) from None
     except IsADirectoryError:
@@ -135,13 +160,24 @@ def check_gguf(path: Path) -> GgufHeader:
         _refuse(path, error.strerror or str(error))
 
 
-def read_header(file: BinaryIO, path: Path) -> GgufHeader:
-    """The header of any GGUF in `file`, its layout checked but not what it says; `path` names it in errors."""
-    size = file.seek(0, 2)
-    if size < 24:
-        _refuse(path, _("too short for a GGUF file"))
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return _Reader(path, data, size).header()
+def _with_others(first: GgufHeader) -> GgufHeader:
+    """The model whole, where it comes in several files."""
+    count = first.keys.get("split.count", 1)
+    if not isinstance(count, int) or count <= 1:
+        return first
+    paths = part_paths(first.path, count) if count <= MAX_PARTS else None
+    if paths is None or first.keys.get("split.no") != 0:
+        _refuse(first.path, _("it is one of {n} files: open the first, named …-00001-of-{n:05d}.gguf").format(n=count))
+    headers = [first, *(_header_at(path, later_part=True) for path in paths[1:])]
+    for number, header in enumerate(headers):
+        if (header.keys.get("split.no"), header.keys.get("split.count")) != (number, count):
+            _refuse(header.path, _("it says it is another part than its name does"))
+    tensors = tuple(tensor for header in headers for tensor in header.tensors)
+    if len(tensors) != first.keys.get("split.tensors.count") or len({t.name for t in tensors}) != len(tensors):
+        _refuse(first.path, _("its files do not hold the tensors it promises, each once"))
+    return replace(
+        first, file_bytes=sum(header.file_bytes for header in headers), tensors=tensors, others=tuple(paths[1:])
+    )
 
 
 def _refuse(path: Path, reason: str) -> NoReturn:
@@ -168,8 +204,6 @@ class _Reader:
         found = list(self._tensors(tensors))
         placed = self._place(found, values)
         header = GgufHeader(self._path, self._size, values, lengths, types, placed)
-        if not isinstance(header.keys.get("general.architecture"), str):
-            _refuse(header.path, _("it names no architecture"))
         if not header.tensors:
             _refuse(header.path, _("it holds no tensors"))
         return header
@@ -321,8 +355,6 @@ def _check_sizes(header: GgufHeader) -> None:
     experts, used = header.keys.get(name + "expert_count", 0), header.keys.get(name + "expert_used_count", 0)
     if int(used) > int(experts) or (int(experts) > 0 and int(used) == 0):
         _refuse(header.path, _("{used} of {n} experts are used").format(used=used, n=experts))
-    if int(header.keys.get("split.count", 0) or 0) > 1:
-        _refuse(header.path, _("it is one part of several: join them with llama-gguf-split --merge"))
     highest = _highest_layer(header)
     if highest >= header.layers:
         _refuse(header.path, _("it has {n} layers and a tensor of layer {k}").format(n=header.layers, k=highest))

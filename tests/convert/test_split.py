@@ -103,3 +103,21 @@ def test_a_hundred_shards_on_a_read_only_mount(checkpoint: Make, adapter: Make, 
         pytest.skip(f"no mount of its own here: {done.stderr[-200:]}")
     assert done.returncode == 0, done.stderr
     assert hashlib.sha256(out.read_bytes()).hexdigest() == expected
+
+
+def test_a_split_model_answers_as_the_whole_one(top: Path, tmp_path: Path, environment: dict[str, str]) -> None:
+    """The starter, converted both ways; its parts stand in the list of models as one."""
+    starter, models = top / "models" / "starter", tmp_path / "home" / "models"
+    models.mkdir(parents=True)
+    whole = convert(starter / "base", [starter / "adapter"], tmp_path / "whole.gguf")
+    split = convert(starter / "base", [starter / "adapter"], models / "mine.gguf", split_max_bytes=1_000_000)
+    assert len(split.files) > 2
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-m", "localfin", *arguments]
+        home = {**environment, "LOCALFIN_HOME": str(tmp_path / "home")}
+        return subprocess.run(command, env=home, capture_output=True, text=True, check=True).stdout
+
+    question = ("DSR이 뭐야?", "--temperature", "0", "--threads", "1")
+    assert run("ask", "-m", str(split.out), *question) == run("ask", "-m", str(whole.out), *question) != ""
+    assert [line.split()[0] for line in run("models", "list").splitlines() if "mine" in line] == [split.out.stem]

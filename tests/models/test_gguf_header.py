@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from localfin_models.errors import InputRefused, NotFound
+from localfin_models.errors import InputRefused, LocalfinError, NotFound
 from localfin_models.gguf_header import MAX_LAYERS, check_gguf
 from localfin_models.gguf_tables import BLOCKS, FILE_TYPES
 
-U32, I32, BOOL, STRING, ARRAY, U64 = 4, 5, 7, 8, 9, 10
+U16, U32, I32, BOOL, STRING, ARRAY, U64 = 2, 4, 5, 7, 8, 9, 10
 
 
 def text(value: str) -> bytes:
@@ -174,7 +174,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
         "experts are used",
     ),
     "nextn": (build(keys(llama__nextn_predict_layers=u32(2))), "nextn"),
-    "split": (build(keys(split__count=u32(3))), "llama-gguf-split"),
+    "split": (build(keys(split__count=u32(3))), "one of 3 files: open the first"),
     "layer past the last": (build(tensors=[Tensor("blk.2.x.weight")]), "layer 2"),
     "alignment 0": (build(keys(general__alignment=u32(0))), "alignment"),
     "alignment 33": (build(keys(general__alignment=u32(33))), "alignment"),
@@ -279,3 +279,51 @@ def test_a_large_vocabulary_is_passed_over_quickly(write):
     begun = time.process_time()
     assert check_gguf(path).vocabulary == count
     assert time.process_time() - begun < 1
+
+
+def part(number: int, count: int = 2, *, total: int = 2, first: bool = False) -> bytes:
+    """A model's file `number`, from 0, which holds the tensor of that layer."""
+    split = {
+        "split.no": struct.pack("<IH", U16, number),
+        "split.tensors.count": struct.pack("<Ii", I32, total),
+        "split.count": struct.pack("<IH", U16, count),
+    }
+    return build({**(KEYS if first else {}), **split}, [Tensor(f"blk.{number}.x.weight")])
+
+
+def test_a_model_in_several_files_is_one(tmp_path: Path) -> None:
+    first, second = tmp_path / "m-00001-of-00002.gguf", tmp_path / "m-00002-of-00002.gguf"
+    first.write_bytes(part(0, first=True))
+    second.write_bytes(part(1))
+    header = check_gguf(first)
+    assert header.others == (second,)
+    assert [tensor.name for tensor in header.tensors] == ["blk.0.x.weight", "blk.1.x.weight"]
+    assert header.file_bytes == first.stat().st_size + second.stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        (part(0, first=True), None, "no such file"),
+        (part(0, first=True), part(1)[:40], "ends early"),
+        (part(0, first=True), part(0), "another part than its name"),
+        (part(0, first=True), part(1, 3), "another part than its name"),
+        (part(0, total=3, first=True), part(1), "tensors it promises"),
+        (part(0, first=True).replace(b"blk.0", b"blk.1"), part(1), "tensors it promises"),
+        (part(1, first=True), part(1), "open the first"),
+        (part(0, 3, first=True), part(1), "open the first"),
+        (part(0, 60_000, first=True), part(1), "open the first"),
+    ],
+)
+def test_parts_that_do_not_belong_together(tmp_path: Path, first: bytes, second: bytes | None, words: str) -> None:
+    (tmp_path / "m-00001-of-00002.gguf").write_bytes(first)
+    if second is not None:
+        (tmp_path / "m-00002-of-00002.gguf").write_bytes(second)
+    with pytest.raises(LocalfinError, match=words):
+        check_gguf(tmp_path / "m-00001-of-00002.gguf")
+
+
+def test_a_later_part_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "m-00002-of-00002.gguf").write_bytes(part(1))
+    with pytest.raises(InputRefused, match="names no architecture"):
+        check_gguf(tmp_path / "m-00002-of-00002.gguf")

@@ -27,7 +27,7 @@ class EngineService:
         self._llama: Llama | None = None
 
     def prepare(self, options: dict[str, Any], limits: WorkerLimits, cancelled: CancelFlag) -> WorkerLimits:
-        """`options`: path, n_ctx, threads, gpu_layers, and the `Need` the parent computed from the header."""
+        """`options`: the model's files, n_ctx, threads, gpu_layers, and the `Need` the parent computed."""
         self._cancelled = cancelled
         self._options = options
         self._binding = load_binding()
@@ -55,11 +55,11 @@ class EngineService:
 
     def _load(self) -> dict[str, Any]:
         options = self._options
-        path = Path(options["path"])
+        files = [Path(file) for file in options["files"]]
         self._llama = Llama(
             self._binding,
             self._log,
-            path,
+            files,
             options["n_ctx"],
             options["threads"],
             self._gpu_layers,

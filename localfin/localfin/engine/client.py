@@ -1,5 +1,6 @@
 """The engine as its users see it: checks a model, starts the sealed child, and turns its frames into events."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,12 +59,13 @@ class LlamaEngine:
         header = check_gguf(path)
         n_ctx, threads = _context_length(header, options), options.threads or available_cores()
         need = estimate(header, n_ctx, sum(_size_of(lora.path) for lora in options.adapters))
-        limits = WorkerLimits(read=(path.resolve(),), memory_bytes=need.address_space(threads))
-        hashed = _Hash(path)
+        files = tuple(part.resolve() for part in (path, *header.others))
+        limits = WorkerLimits(read=files, memory_bytes=need.address_space(threads))
+        hashed = _Hash(files)
         adapters = self._adapters = Adapters(self._worker, header)
         try:
             adapters.check(options.adapters)
-            self._worker.start(limits, {"path": str(path.resolve()), "n_ctx": n_ctx, "threads": threads,
+            self._worker.start(limits, {"files": list(map(str, files)), "n_ctx": n_ctx, "threads": threads,
                                         "gpu_layers": options.gpu_layers, "need": asdict(need)},
                                inherited=adapters.inherited)  # fmt: skip
             loaded = self._worker.call("load")
@@ -175,12 +177,12 @@ def _size_of(path: Path) -> int:
 
 
 class _Hash:
-    """The file's SHA-256, computed beside the loading, which waits for the same disk."""
+    """The SHA-256 of the file, or of its files' digests: computed beside the loading, which waits for the same disk."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, files: Sequence[Path]) -> None:
         self._value = ""
         self._error: OSError | None = None
-        self._thread = threading.Thread(target=self._compute, args=(path,), name="sha256", daemon=True)
+        self._thread = threading.Thread(target=self._compute, args=(files,), name="sha256", daemon=True)
         self._thread.start()
 
     def result(self) -> str:
@@ -189,9 +191,11 @@ class _Hash:
             raise InputRefused(str(self._error))
         return self._value
 
-    def _compute(self, path: Path) -> None:
+    def _compute(self, files: Sequence[Path]) -> None:
         try:
-            self._value = file_sha256(path)
+            digests = [file_sha256(path) for path in files]
+            one = len(digests) == 1
+            self._value = digests[0] if one else hashlib.sha256("".join(digests).encode()).hexdigest()
         except OSError as error:
             self._error = error
 

@@ -42,7 +42,7 @@ class Llama:
     """
 
     def __init__(
-        self, binding: Any, log: Log, path: Path, n_ctx: int, threads: int, gpu_layers: int, cancelled: Any
+        self, binding: Any, log: Log, files: Sequence[Path], n_ctx: int, threads: int, gpu_layers: int, cancelled: Any
     ) -> None:
         self._b = binding
         self._cancelled = cancelled
@@ -53,7 +53,7 @@ class Llama:
         self._cached: list[int] = []
         """The tokens whose keys and values the context holds, in order."""
         log.clear()
-        self._model = self._load_model(path, gpu_layers, log)
+        self._model = self._load_model(files, gpu_layers, log)
         self._context = self._make_context(n_ctx, threads, log)
         self._vocab = binding.llama_model_get_vocab(self._model)
         self._memory = binding.llama_get_memory(self._context)
@@ -250,10 +250,11 @@ class Llama:
             b.llama_sampler_chain_add(chain, step)
         return chain
 
-    def _load_model(self, path: Path, gpu_layers: int, log: Log) -> Any:
+    def _load_model(self, files: Sequence[Path], gpu_layers: int, log: Log) -> Any:
+        path, names = files[0], (ctypes.c_char_p * len(files))(*(str(file).encode() for file in files))
         params = self._b.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
-        model = self._b.llama_model_load_from_file(str(path).encode(), params)
+        model = self._b.llama_model_load_from_splits(names, len(files), params)
         if not model:
             reason = log.reason() or _("no reason given")
             raise InputRefused(_("llama.cpp cannot load {path}: {reason}").format(path=path, reason=reason))
