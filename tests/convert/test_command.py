@@ -50,7 +50,7 @@ def test_json_is_one_object_on_stdout(checkpoint: Make, tmp_path: Path, top: Pat
     ("arguments", "code", "words"),
     [
         (["{base}"], 2, "--out"),
-        (["{base}", "-o", "{out}", "-q", "q5_k_m"], 2, "q4_k_m"),
+        (["{base}", "-o", "{out}", "-q", "q9_k"], 2, "q4_k_m"),
         (["{base}/none", "-o", "{out}"], 4, "no such folder"),
         (["{base}", "-o", "{base}/none/out.gguf"], 4, "no such folder for the output"),
         (["{base}", "-o", "{base}"], 3, "is a folder"),
