@@ -12,8 +12,9 @@ from localfin.cli import COMMANDS
 
 TOP = Path(__file__).parents[1]
 GUIDES = ("docs/en/guide.md", "docs/ko/guide.md")
+CONVERT = ("docs/en/convert.md", "docs/ko/convert.md")
 ADAPTERS = ("docs/en/adapters.md", "docs/ko/adapters.md")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/app.md", "docs/ko/app.md", *ADAPTERS, *GUIDES)
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/app.md", "docs/ko/app.md", *ADAPTERS, *CONVERT, *GUIDES)
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]+)\)")
 
@@ -36,7 +37,7 @@ def test_every_command_is_documented(guide: str, name: str) -> None:
     assert f"localfin {name}" in (TOP / guide).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("document", ["README.md", *GUIDES])
+@pytest.mark.parametrize("document", ["README.md", *CONVERT, *GUIDES])
 def test_documented_command_lines_parse(document: str) -> None:
     lines = command_lines(document)
     assert lines
@@ -57,11 +58,11 @@ def test_links_lead_somewhere(document: str) -> None:
         assert target.startswith("http") or ((TOP / document).parent / target).exists(), target
 
 
-def test_exit_codes_of_the_guide_are_the_programs() -> None:
+def test_exit_codes_of_the_documents_are_the_programs() -> None:
     from localfin_models import errors
 
     codes = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type)} | {2, errors.INTERRUPTED}
-    for guide in GUIDES:
-        table = re.findall(r"\| (\d+) \|$", (TOP / guide).read_text(encoding="utf-8"), re.MULTILINE)
+    for document in CONVERT:
+        table = re.findall(r"\| (\d+) \|$", (TOP / document).read_text(encoding="utf-8"), re.MULTILINE)
         assert {int(code) for code in table} <= codes
         assert {2, 3, 4, 5, 6, 130} <= {int(code) for code in table}
