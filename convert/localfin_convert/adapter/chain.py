@@ -10,6 +10,8 @@ found by their bits and nudged towards the exact sum (Boldo and Melquiond 2008, 
 import numpy as np
 from numpy.typing import NDArray
 
+from localfin_convert.quantize.kernel import chosen_kernel
+
 _PANEL = 192
 _HALFWAY = np.int64(1 << 28)  # bit 28 set, bits 0-27 clear: half a unit in the last place of a float32
 _BELOW_F32 = np.int64((1 << 29) - 1)
@@ -23,6 +25,14 @@ def chain_product(b: NDArray[np.float32], a: NDArray[np.float32]) -> NDArray[np.
     """(n, r) @ (r, m) -> (n, m) float32: fma(b[:, r-1], a[r-1], … fma(b[:, 0], a[0], 0)), by panels of the rank."""
     rank = b.shape[1]
     width = rank if rank <= _PANEL else min(_PANEL, rank // 2)
+    kernel = chosen_kernel()
+    product = kernel.chain_product(b, a, width) if kernel is not None and width else None
+    return in_numpy(b, a, width) if product is None else product
+
+
+def in_numpy(b: NDArray[np.float32], a: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """`chain_product` without the kernel, in panels of `width`."""
+    rank = b.shape[1]
     total = _chain(b[:, :width], a[:width])
     for first in range(width, rank, width):
         total += _chain(b[:, first : first + width], a[first : first + width])

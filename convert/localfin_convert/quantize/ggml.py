@@ -1,6 +1,7 @@
-"""ggml's own quantizers, from the library inside llama-cpp-python, through ctypes (which releases the GIL); and back.
+"""ggml's quantizers: its own, from the library inside llama-cpp-python, or the kernel that writes its bytes; and back.
 
-Loads libggml-base alone: importing llama_cpp would bring the whole engine, its backends and 80 MB.
+All through ctypes, which releases the GIL. Loads libggml-base alone: importing llama_cpp would bring the whole engine,
+its backends and 80 MB.
 """
 
 import ctypes
@@ -13,6 +14,7 @@ import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 from numpy.typing import NDArray
 
+from localfin_convert.quantize.kernel import KINDS, Kernel, chosen_kernel
 from localfin_models.errors import LocalfinError
 from localfin_models.language import _
 
@@ -71,19 +73,65 @@ def quantize(
     `importance`, (columns,) float32, weighs the columns' errors. Types that cannot do without it end the process.
     """
     rows = np.ascontiguousarray(rows, np.float32)
-    count, columns = rows.shape
-    out = np.empty((count, row_bytes(kind, columns)), np.uint8)
+    kernel = trusted_kernel() if importance is None and kind in KINDS else None
+    return ggml_quantize(kind, rows, importance) if kernel is None else kernel_quantize(kernel, kind, rows)
+
+
+def ggml_quantize(
+    kind: GGMLQuantizationType, rows: NDArray[np.float32], importance: NDArray[np.float32] | None = None
+) -> NDArray[np.uint8]:
+    """`quantize` by ggml's own function, whatever else there is; contiguous rows."""
+    columns, out = rows.shape[1], _empty(kind, rows)
     weights = None if importance is None else np.ascontiguousarray(importance, np.float32)
     assert weights is None or weights.shape == (columns,)
     pointer = None if weights is None else weights.ctypes.data
-    written = library().ggml_quantize_chunk(int(kind), rows.ctypes.data, out.ctypes.data, 0, count, columns, pointer)
+    _check(
+        library().ggml_quantize_chunk(int(kind), rows.ctypes.data, out.ctypes.data, 0, len(rows), columns, pointer),
+        kind,
+        out,
+    )
+    return out
+
+
+def kernel_quantize(kernel: Kernel, kind: GGMLQuantizationType, rows: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """`quantize` by the native kernel, `kind` one of its `KINDS`; contiguous rows."""
+    out = _empty(kind, rows)
+    _check(kernel.quantize(kind, rows, out), kind, out)
+    return out
+
+
+@cache
+def trusted_kernel() -> Kernel | None:
+    """The native kernel, where there is one and it makes ggml's bytes: compilers may contract ggml's sums (on ARM)."""
+    kernel = chosen_kernel()
+    if kernel is None:
+        return None
+    rows = np.random.default_rng(0).standard_normal((3, 2048), np.float32)
+    equal = (np.array_equal(kernel_quantize(kernel, kind, rows), ggml_quantize(kind, rows)) for kind in KINDS)
+    return kernel if all(equal) else None
+
+
+def kernel_says() -> str:
+    """Which quantizers are at work, for people."""
+    kernel = chosen_kernel()
+    if kernel is None:
+        return _("the native kernel is not built or switched off; ggml's own are used, which are slower")
+    if trusted_kernel() is None:
+        return _("the native kernel makes other bytes than ggml here; ggml's own are used, which are slower")
+    return _("native kernel, {instructions}").format(instructions=kernel.name)
+
+
+def _empty(kind: GGMLQuantizationType, rows: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.empty((rows.shape[0], row_bytes(kind, rows.shape[1])), np.uint8)
+
+
+def _check(written: int, kind: GGMLQuantizationType, out: NDArray[np.uint8]) -> None:
     if written != out.nbytes:
         raise LocalfinError(
             _("ggml wrote {written} bytes of {name} where {nbytes} were expected").format(
                 written=written, name=kind.name, nbytes=out.nbytes
             )
         )
-    return out
 
 
 def dequantize(kind: GGMLQuantizationType, data: bytes, columns: int) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """`localfin doctor`: what is wrong with this machine; with `--offline`, the proof that nothing leaves it."""
 
+import importlib
 import json
 import platform
 import sys
@@ -42,7 +43,7 @@ def doctor(offline: bool, as_json: bool) -> None:
 
 def examine() -> list[Finding]:
     """Every check; the worker that asks llama.cpp is sealed like any other."""
-    return [_python(), *_packages(), *_llama(), _seal(), _home(), _starter()]
+    return [_python(), *_packages(), *_llama(), _quantizers(), _seal(), _home(), _starter()]
 
 
 def _examine(as_json: bool) -> bool:
@@ -115,6 +116,14 @@ def _llama() -> list[Finding]:
         Finding("gpu", True, ", ".join(gpus) or _("none in this build; the processor computes")),
         Finding("worker", seal.enforced or sys.platform != "linux", says),
     ]
+
+
+def _quantizers() -> Finding:
+    """What the converter quantizes with. Named as a string, as the command line's modules are."""
+    try:
+        return Finding("quantizers", True, importlib.import_module("localfin_convert.quantize.ggml").kernel_says())
+    except LocalfinError as error:
+        return Finding("quantizers", False, str(error))
 
 
 def _seal() -> Finding:
