@@ -85,6 +85,7 @@ class _Size(click.ParamType[int]):
 @click.option("--force", is_flag=True, help=_("Replace an existing output."))
 @click.option("--resume", is_flag=True, help=_("Go on where a killed run of the same conversion stopped."))
 @click.option("--dry-run", is_flag=True, help=_("Print the plan with bytes, memory and time; write nothing."))
+@click.option("--no-verify", is_flag=True, help=_("Do not compare the output with its source."))
 @click.option("--threads", type=click.IntRange(1, 256), help=_("Default: the cores this process may use."))
 @click.option("--json", "as_json", is_flag=True, help=_("One JSON object on stdout."))
 def convert(
@@ -99,13 +100,14 @@ def convert(
     force: bool,
     resume: bool,
     dry_run: bool,
+    no_verify: bool,
     threads: int | None,
     as_json: bool,
 ) -> None:
     if as_lora:
-        if prompt_format or merge_onto or split_max_bytes or resume:
+        if prompt_format or merge_onto or split_max_bytes or resume or no_verify:
             raise click.UsageError(
-                _("--as-lora goes without --prompt-format, --merge-onto, --split-max-size and --resume")
+                _("--as-lora goes without --prompt-format, --merge-onto, --split-max-size, --resume and --no-verify")
             )
         _as_lora(base, adapters, out, quantization or "f32", force=force, dry_run=dry_run, as_json=as_json)
         return
@@ -130,7 +132,7 @@ def convert(
         report = pipeline.convert(
             base, adapters, out, quantization,
             prompt_format=prompt_format, merge_onto=merge_onto, split_max_bytes=split_max_bytes, force=force,
-            resume=resume, threads=threads, progress=progress,
+            resume=resume, threads=threads, verify=not no_verify, progress=progress, stage=progress.stage,
         )  # fmt: skip
     click.echo(report_json(report) if as_json else report_text(report), err=not as_json)
 

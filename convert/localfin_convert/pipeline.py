@@ -14,6 +14,7 @@ from localfin_convert.adapter import Weighted, weighted
 from localfin_convert.merge import Block, Converted, blocks, convert_block
 from localfin_convert.plan import Plan, Request, make_plan
 from localfin_convert.read.positional import OpenFiles
+from localfin_convert.verify.verification import Verification, Verifier
 from localfin_convert.write.journal import Journal
 from localfin_convert.write.output import (
     Output,
@@ -45,6 +46,8 @@ class Report:
     parameters: int
     changed: int
     """Weights the adapters changed, after rounding; 0 without adapters."""
+    verification: Verification | None
+    """What was compared before the file got its name; None where that was not asked for."""
     seconds: float
 
     @property
@@ -74,38 +77,41 @@ def convert(
     force: bool = False,
     resume: bool = False,
     threads: int | None = None,
+    verify: bool = True,
     progress: Progress | None = None,
+    stage: Callable[[str], None] | None = None,
 ) -> Report:
-    """Merge `adapters` into `base`, convert to GGUF and quantize; `out` appears only when whole.
+    """Merge `adapters` into `base`, convert to GGUF, quantize and verify; `out` appears only when whole and right.
 
     `merge_onto`, `16bit` or `dequantized`, says which weights the adapters are added to, for adapters trained over a
     quantized base: the published ones, or those the training saw (NF4 unless `base` is a checkpoint that bitsandbytes
     quantized). None takes `base` as it is. `resume` goes on where a killed run of the same plan stopped, if one left
-    something. Raises NotFound, InputRefused, NotEnough or IntegrityFailed; nothing is left behind then.
+    something. `stage` is told what is being verified. Raises NotFound, InputRefused, NotEnough or IntegrityFailed;
+    nothing is left behind then.
     """
     started = time.monotonic()
     refuse_existing(out, force=force)
-    plan = make_plan(
-        Request(
-            base,
-            weighted(adapters),
-            quantization,
-            out.stem,
-            prompt_format=prompt_format,
-            merge_onto=merge_onto,
-            split_max_bytes=split_max_bytes,
-        )
+    asked = Request(
+        base,
+        weighted(adapters),
+        quantization,
+        out.stem,
+        prompt_format=prompt_format,
+        merge_onto=merge_onto,
+        split_max_bytes=split_max_bytes,
     )
+    plan, threads = make_plan(asked), threads or available_cores()
     paths = output_paths(out, len(plan.parts))
     for path in paths:
         refuse_existing(path, force=force)
     refuse_small_disk(paths, plan.total_bytes)
     sizes = [part.n_bytes for part in plan.parts]
+    verifier = Verifier(asked, plan, threads) if verify else None
     with (
         whole_output(paths, sizes, journal=journal_path(out), resume=resume) as output,
         closing(Journal(journal_path(out), plan, output, resume=resume)) as journal,
     ):
-        spans, changed = write_tensors(plan, output, journal, threads or available_cores(), progress)
+        spans, changed = write_tensors(plan, output, journal, threads, progress)
         for number, adapter in enumerate(plan.merge.adapters):
             if not changed[number]:
                 raise InputRefused(
@@ -114,9 +120,10 @@ def convert(
                     )
                 )
         digests = output.hash_back(spans)
+        verification = verifier.verify(output, stage) if verifier is not None else None
     seconds = time.monotonic() - started
     files = tuple(map(Written, paths, sizes, digests))
-    return Report(files, quantization, plan.parameters, changed.total(), seconds)
+    return Report(files, quantization, plan.parameters, changed.total(), verification, seconds)
 
 
 def write_tensors(

@@ -1,11 +1,13 @@
 """A plan and a report in words and as JSON."""
 
 import json
+from dataclasses import asdict
 
 from localfin_convert.as_lora import LoraPlan, LoraReport
 from localfin_convert.estimate import estimate
 from localfin_convert.pipeline import Report
 from localfin_convert.plan import Plan, PlannedTensor, types_summary
+from localfin_convert.verify.printing import verification_text
 from localfin_models.language import _
 
 
@@ -62,6 +64,8 @@ def report_text(report: Report) -> str:
     )  # fmt: skip
     if report.changed:
         text += "\n" + _("the adapter changed {changed:,} weights").format(changed=report.changed)
+    if report.verification is not None:
+        text += "\n" + verification_text(report.verification)
     if len(report.files) == 1:
         return text + f"\nsha256 {report.sha256}"
     return "\n".join([text, *(f"sha256 {file.sha256}  {file.path.name}" for file in report.files)])
@@ -71,6 +75,7 @@ def report_json(report: Report) -> str:
     return json.dumps({
         "out": str(report.out), "quantization": report.quantization, "parameters": report.parameters,
         "bytes": report.n_bytes, "sha256": report.sha256, "changed": report.changed,
+        "verification": None if report.verification is None else asdict(report.verification),
         "seconds": round(report.seconds, 3),
         "files": [{"path": str(file.path), "bytes": file.n_bytes, "sha256": file.sha256} for file in report.files],
     })  # fmt: skip

@@ -39,6 +39,12 @@ class ProgressBar:
             self.stream.write(f"{self.label} {self._figures(done, total, share)}\n")
             self.stream.flush()
 
+    def stage(self, what: str) -> None:
+        """What is being verified, when the bar is full."""
+        begin, end = ("\r", "\x1b[K") if self.terminal else ("", "\n")
+        self.stream.write(f"{begin}{self.label} {_('verifying: {what}').format(what=what)}{end}")
+        self.stream.flush()
+
     def _figures(self, done: int, total: int, share: float) -> str:
         elapsed = max(time.monotonic() - self.started, 1e-6)
         rate = (done - (self.before or 0)) / elapsed / 1e6

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from tests.convert.tiny import HIDDEN, VOCAB, bf16, lora_tensors
+from tests.convert.tiny import HIDDEN, VOCAB, bf16, convert, lora_tensors
 
-from localfin_convert import convert
 from localfin_convert.adapter import Weighted
 from localfin_convert.adapter.norms import row_norms
 from localfin_convert.command import convert as command

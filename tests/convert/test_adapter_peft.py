@@ -15,10 +15,10 @@ transformers = pytest.importorskip("transformers")
 
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING  # noqa: E402
 from tests.convert.beside_peft import differing, load, make_base, ours, pefts, train  # noqa: E402
+from tests.convert.tiny import convert  # noqa: E402
 from tests.golden.cases import CASES  # noqa: E402
 from tests.golden.checkpoints import build, write_vocabulary  # noqa: E402
 
-from localfin_convert import convert  # noqa: E402
 from localfin_convert.adapter.kinds import ALONE, TOGETHER, why_not  # noqa: E402
 from localfin_models.errors import InputRefused  # noqa: E402
 

@@ -11,10 +11,11 @@ import pytest
 from gguf import GGUFReader
 from safetensors.numpy import load_file, save_file
 from tests.convert.logits import logits
+from tests.convert.tiny import convert
 from tests.golden.cases import LINEAR, Adapter, Case
 from tests.golden.checkpoints import build
 
-from localfin_convert import convert, write_lora
+from localfin_convert import write_lora
 from localfin_convert.adapter import Weighted
 from localfin_convert.command import convert as command
 from localfin_models.errors import InputRefused

@@ -31,11 +31,16 @@ def test_converts_and_says_how_far_it_is(checkpoint: Make, adapter: Make, tmp_pa
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     lines = done.stderr.splitlines()
-    assert "100 %" in lines[-4]
+    full = next(at for at, line in enumerate(lines) if "100 %" in line)
+    stages = [at for at, line in enumerate(lines) if " verifying: " in line]
     assert "MB/s" in lines[0]
-    assert "q4_k_m" in lines[-3]
-    assert "the adapter changed" in lines[-2]
-    assert lines[-1].startswith("sha256 ")
+    assert stages == list(range(full + 1, full + 1 + len(stages)))
+    words = (
+        "q4_k_m", "the adapter changed", "sentencepiece", "rewrites texts", "none", "4 of 4 layers", "KL mean",
+        "quantization alone", "from the base", "verified in", "sha256 ",
+    )  # fmt: skip
+    for line, word in zip(lines[stages[-1] + 1 :], words, strict=True):
+        assert word in line
 
 
 def test_json_is_one_object_on_stdout(checkpoint: Make, tmp_path: Path, top: Path) -> None:
@@ -44,6 +49,9 @@ def test_json_is_one_object_on_stdout(checkpoint: Make, tmp_path: Path, top: Pat
     report = json.loads(done.stdout)
     assert report["bytes"] == out.stat().st_size
     assert (report["quantization"], report["changed"]) == ("q8_0", 0)
+    logits = report["verification"]["logits"]
+    assert 0 < logits["noise"] < logits["noise_limit"]
+    assert logits["adapter"] is None
 
 
 @pytest.mark.parametrize(
@@ -72,7 +80,7 @@ def test_refusals_have_their_exit_code(
 
 def test_dry_run_prints_what_comes_true(checkpoint: Make, adapter: Make, tmp_path: Path) -> None:
     base, lora, out = checkpoint(), adapter(), tmp_path / "out.gguf"
-    arguments = [str(base), "-a", str(lora), "-o", str(out)]
+    arguments = [str(base), "-a", str(lora), "-o", str(out), "--no-verify"]
     plan = json.loads(CliRunner().invoke(convert, [*arguments, "--dry-run", "--json"]).stdout)
     assert not out.exists()
     assert CliRunner().invoke(convert, arguments).exit_code == 0
@@ -96,7 +104,7 @@ def test_the_prompt_format_is_in_the_model(
     base, lora, out, own = checkpoint(), adapter(), tmp_path / "out.gguf", tmp_path / "own.jinja"
     own.write_text("my own form {{ messages[0].content }}")
     (lora / "chat_template.jinja").write_text("beside it {{ messages[0].content }}")
-    arguments = [str(base), "-a", str(lora), "-o", str(out)]
+    arguments = [str(base), "-a", str(lora), "-o", str(out), "--no-verify"]
     if choice is not None:
         arguments += ["--prompt-format", choice.format(file=own)]
     assert CliRunner().invoke(convert, arguments).exit_code == 0

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from tests.convert.tiny import convert
 from tests.golden.cases import CASES, Adapter, Case
 from tests.golden.checkpoints import build
 
-from localfin_convert import convert
 from localfin_convert.adapter import weighted
 from localfin_convert.command import convert as convert_command
 from localfin_convert.plan import Request, make_plan

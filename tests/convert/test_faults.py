@@ -19,7 +19,7 @@ needs_strace = pytest.mark.skipif(STRACE is None, reason="needs strace")
 def run(arguments: list[str], top: Path, *inject: str) -> subprocess.CompletedProcess[str]:
     traced = [STRACE or "", "-f", "-qq", "-o", os.devnull, *(f"--inject={fault}" for fault in inject)] if inject else []
     return subprocess.run(
-        [*traced, sys.executable, "-c", "from localfin.cli import main; main()", "convert", *arguments],
+        [*traced, sys.executable, "-c", "from localfin.cli import main; main()", "convert", "--no-verify", *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(str(top / p) for p in ("localfin", "convert", "models"))},
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
@@ -60,7 +60,7 @@ def test_a_kill_leaves_at_most_the_part(checkpoint: Make, tmp_path: Path, top: P
 def test_an_interrupt_leaves_nothing(checkpoint: Make, tmp_path: Path, top: Path) -> None:
     base, out = checkpoint(), tmp_path / "out.gguf"
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW, str(base), "-o", str(out)],
+        [sys.executable, "-c", SLOW, str(base), "--no-verify", "-o", str(out)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(str(top / p) for p in ("localfin", "convert", "models"))},
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

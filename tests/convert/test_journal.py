@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.convert.tiny import convert
 
-from localfin_convert import convert, pipeline
+from localfin_convert import pipeline
 from localfin_convert.merge import Block, Converted
 
 Make = Callable[..., Path]

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gguf import GGUFReader
-from tests.convert.tiny import ADAPTER_CONFIG, HEADS, HIDDEN, VOCAB, bf16, llama_tensors, lora_tensors
+from tests.convert.tiny import ADAPTER_CONFIG, HEADS, HIDDEN, VOCAB, bf16, convert, llama_tensors, lora_tensors
 
-from localfin_convert import convert
 from localfin_convert.read.numbers import bf16_bits, to_f32
 from localfin_models.errors import InputRefused, LocalfinError, NotEnough, NotFound
 

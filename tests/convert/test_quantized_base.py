@@ -12,11 +12,10 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.convert.tiny import write_safetensors
+from tests.convert.tiny import convert, write_safetensors
 from tests.golden.cases import CASES, LINEAR, Adapter, Case
 from tests.golden.checkpoints import build
 
-from localfin_convert import convert
 from localfin_convert.adapter import Weighted
 from localfin_convert.bitsandbytes.arithmetic import (
     BLOCKSIZES,

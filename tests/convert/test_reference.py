@@ -12,11 +12,11 @@ import gguf
 import llama_cpp  # here, before another test puts its ctypes layer alone into its place
 import numpy as np
 import pytest
-from tests.golden.cases import ATTENTION, CASES, Adapter, Case
+from tests.convert.random_models import VOCABULARY, case_of, written
+from tests.convert.tiny import convert
+from tests.golden.cases import ATTENTION, Adapter, Case
 from tests.golden.checkpoints import _config, build, write_safetensors
-from tests.golden.layouts import shapes
 
-from localfin_convert import convert
 from localfin_convert.adapter import weighted
 from localfin_convert.architectures import FAMILIES
 from localfin_convert.plan import Plan, Request, make_plan
@@ -27,7 +27,6 @@ from localfin_convert.reference import Reference, base_weights, forward, gguf_we
 from localfin_convert.write.output import Output
 from localfin_models.errors import InputRefused
 
-VOCABULARY = 320
 QUERY = "model.layers.1.self_attn.q_proj.weight"
 TEXTS = [np.random.default_rng(length).integers(3, VOCABULARY, length).tolist() for length in (5, 23, 40)]
 WINDOW = 8
@@ -38,16 +37,6 @@ LONGROPE = {"type": "longrope", "long_factor": [2.0, 3.0, 5.0, 9.0], "short_fact
 EXAONE4 = {"head_dim": 32, "rope_scaling": LLAMA3}
 GEMMA3_ROPES = {"full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 30_000.0},
                 "sliding_attention": {"rope_type": "default", "rope_theta": 100.0}}  # fmt: skip
-
-
-def case_of(golden: str, config: dict[str, Any], **changes: Any) -> Case:
-    """The golden case's architecture, small, with other settings."""
-    case = next(case for case in CASES if case.name == golden)
-    vocabulary = "gpt-2" if case.architecture.startswith("exaone") else "llama-spm"
-    small = {"vocabulary": vocabulary, "vocab_size": VOCABULARY, "hidden": 64, "layers": 3, "intermediate": 96,
-             "heads": 4, "kv_heads": 2, "dtype": "f32", "shards": 1, "padding": 0, "added_tokens": (), "adapters": (),
-             "config": config}  # fmt: skip
-    return replace(case, **(small | changes))
 
 
 MODELS = {
@@ -90,29 +79,6 @@ MODELS = {
 }  # fmt: skip
 
 EXAONE35 = case_of("exaone35", {"rope_scaling": LLAMA3, "activation_function": "silu"}, vocab_size=50_304)
-
-
-def weights_of(case: Case) -> dict[str, np.ndarray]:
-    """Random weights large enough that attention and gates are far from even."""
-    generator, tensors = np.random.default_rng(7), dict[str, np.ndarray]()
-    for name, shape in shapes(case):
-        if len(shape) == 1:
-            mean = 0.0 if case.architecture.startswith("gemma") or name.endswith("bias") else 1.0
-            tensors[name] = generator.normal(mean, 0.3, shape)
-            continue
-        spread = 1.0 if "embed" in name or "wte" in name else 1.5 / shape[1] ** 0.5
-        tensors[name] = generator.normal(0, spread, shape)
-        for block, setting in (("self_attn", "attention_bias"), ("mlp", "mlp_bias")):
-            if case.config.get(setting) and block in name:
-                tensors[name.replace(".weight", ".bias")] = generator.normal(0, 0.3, shape[:1])
-    return {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
-
-
-def written(case: Case, folder: Path) -> tuple[Path, dict[str, np.ndarray]]:
-    base, _ = build(case, folder)
-    tensors = weights_of(case)
-    write_safetensors(base / "model.safetensors", tensors, "f32")
-    return base, tensors
 
 
 def from_memory(tensors: dict[str, np.ndarray]) -> Callable[..., np.ndarray]:

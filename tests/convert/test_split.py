@@ -10,8 +10,8 @@ from pathlib import Path
 
 import gguf
 import pytest
+from tests.convert.tiny import convert
 
-from localfin_convert import convert
 from localfin_models.errors import InputRefused
 
 Make = Callable[..., Path]

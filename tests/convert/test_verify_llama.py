@@ -10,7 +10,8 @@ import pytest
 from llama_cpp import Llama as Oracle
 from tests.localfin.tiny_gguf import Tiny, write_tiny
 
-from localfin_convert.verify.llama import Llama, open_llama
+from localfin_convert.prompt_format import SEED_TEMPLATE
+from localfin_convert.verify.llama import Chat, Llama, open_llama
 from localfin_models.errors import InputRefused, IntegrityFailed
 
 TEXTS = ["안녕하세요, 예금 금리는 3.5%입니다.", "A loan of 1,000 won", "<s> 😀  \n\n\ta", ""]
@@ -39,7 +40,7 @@ def test_tokens_and_texts(llama: Llama, oracle: Oracle) -> None:
     assert tokens == [oracle.tokenize(text.encode(), add_bos=True, special=True) for text in TEXTS]
     assert llama.texts(tokens)[:2] == [f"<s> {text}" for text in TEXTS[:2]]
     assert llama.tokenize(TEXTS, special=False) == [row[1:] for row in tokens]
-    assert llama.special() == ("<s>", "</s>")
+    assert llama.chat() == Chat(1, "<s>", 2, "</s>", SEED_TEMPLATE)
 
 
 def test_logits_of_every_position(llama: Llama, oracle: Oracle) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.convert.tiny import convert
 
-from localfin_convert import convert
 from localfin_models.errors import InputRefused
 
 BOMB = "{% if messages[0].role == 'system' %}{{ 'a' * 10**9 }}{% endif %}{{ messages[0].content }}"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.convert.tiny import convert
 from tests.golden.cases import CASES
 from tests.golden.checkpoints import write_adapters, write_base
 from tests.golden.grid import ROWS, Cell, Row, cells
@@ -15,7 +16,6 @@ from tests.golden.variants import VARIANTS, Variant
 from tests.golden.vocabularies import SIZES
 from tokenizers import Tokenizer
 
-from localfin_convert import convert
 from localfin_convert.adapter import Weighted
 from localfin_convert.vocabulary.pretokenizers import PRETOKENIZERS, PROBE, fingerprint
 from localfin_models.errors import InputRefused

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.convert.tiny import convert
 from tests.localfin.tiny_gguf import BYTES, END, byte, says_after, write_lora
 
 from localfin.assistant import Assistant
@@ -16,7 +17,6 @@ from localfin.engine.errors import EngineDied
 from localfin.engine.events import LoadOptions, Lora, Message, Sampling, Text
 from localfin.engine.fake import Answer as Script
 from localfin.engine.fake import FakeEngine
-from localfin_convert import convert
 from localfin_convert import write_lora as convert_lora
 from localfin_models.errors import InputRefused, NotEnough, NotFound
 

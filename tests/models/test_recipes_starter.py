@@ -104,6 +104,14 @@ def test_gguf_is_what_base_and_adapter_convert_to(tmp_path: Path) -> None:
     report = convert(BASE, [ADAPTER], tmp_path / GGUF.name, prompt_format="seed")
     assert report.changed > 0
     assert (tmp_path / GGUF.name).read_bytes() == GGUF.read_bytes()
+    found = report.verification
+    assert found is not None
+    assert (found.conversations, found.tokens.limitations) == (4, ())
+    assert found.logits.noise < 0.02  # of a trained model; a random one answers more nervously
+    assert found.logits.llama.kl_mean < 0.03
+    assert found.logits.llama.kl_mean < 1.5 * found.logits.quantization.kl_mean
+    assert found.logits.adapter is not None
+    assert found.logits.adapter.kl_mean > 0.1
 
 
 def test_card_names_this_file_and_has_the_measured_table() -> None:

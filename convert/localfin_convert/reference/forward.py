@@ -13,7 +13,7 @@ import numpy as np
 from localfin_convert.architectures import Family, family_of
 from localfin_convert.read.checkpoint import Checkpoint
 from localfin_convert.reference.arithmetic import attend, rms_norm, soft_cap, softmax
-from localfin_convert.reference.positions import rotate, rotation
+from localfin_convert.reference.positions import frequencies, rotate, rotation
 from localfin_convert.reference.traits import Traits, traits_of
 from localfin_convert.reference.weights import Floats, Weights
 
@@ -47,23 +47,35 @@ class Reference:
         are applied to what leaves the last of them (an early exit): less to compute, and still every kind of tensor.
         Weights that are too large give infinite logits or NaN, and no warning.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            hidden = self._run(weights, texts, self._family.layers if layers is None else layers)
-            ends, asked = _ends(texts), positions if positions is not None else [range(len(text)) for text in texts]
-            rows = [
-                np.asarray(own, np.int64) + end - len(text) for own, end, text in zip(asked, ends, texts, strict=True)
-            ]
-            logits = self._project(weights, hidden[np.concatenate(rows)])
-        return np.split(logits, _ends(rows)[:-1])
+        asked = positions if positions is not None else [range(len(text)) for text in texts]
+        hidden = self._hidden(weights, texts, self._family.layers if layers is None else layers)
+        rows = [own[list(places)] for own, places in zip(hidden, asked, strict=True)]
+        return np.split(self.head(weights, np.concatenate(rows)), _ends(rows)[:-1])
 
-    def _run(self, weights: Weights, texts: Sequence[Sequence[int]], layers: int) -> Floats:
-        """(tokens of all texts, hidden), after the final norm."""
-        hidden = self._embed(weights, np.concatenate([np.asarray(text, np.int64) for text in texts]))
-        for number in range(layers):
-            layer = _Layer(self._family, self._traits, self._names, weights, number)
-            hidden = layer.run(hidden, _ends(texts)[:-1])
-        norm = weights(self._family.final_norm) + np.float32(self._family.shift(self._family.final_norm))
-        return rms_norm(hidden, norm, self._family.epsilon)
+    def head(self, weights: Weights, hidden: Floats) -> Floats:
+        """Final norm and head on what leaves a layer: (positions, hidden) -> (positions, vocab)."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            norm = weights(self._family.final_norm) + np.float32(self._family.shift(self._family.final_norm))
+            return self._project(weights, rms_norm(hidden, norm, self._family.epsilon))
+
+    def first_layers(self) -> int:
+        """How many of the first layers hold two, and one of each kind there is: seeing all positions, or a window."""
+        sees_all = [self._traits.window(number) is None for number in range(self._family.layers)]
+        other = sees_all.index(not sees_all[0]) if len(set(sees_all)) > 1 else 0
+        return min(self._family.layers, max(2, other + 1))
+
+    def frequencies(self) -> Floats:
+        """By which llama.cpp shall rotate a short text's positions, in radians a position: (rotated / 2,)."""
+        return frequencies(self._family, self._family.rope, self._traits.rotated, 1)[0].astype(np.float32)
+
+    def _hidden(self, weights: Weights, texts: Sequence[Sequence[int]], layers: int) -> list[Floats]:
+        """Of each text, (positions, hidden): what leaves the last of the `layers`."""
+        borders = _ends(texts)[:-1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            hidden = self._embed(weights, np.concatenate([np.asarray(text, np.int64) for text in texts]))
+            for number in range(layers):
+                hidden = _Layer(self._family, self._traits, self._names, weights, number).run(hidden, borders)
+        return np.split(hidden, borders)
 
     def _embed(self, weights: Weights, tokens: np.ndarray) -> Floats:
         known, places = np.unique(tokens, return_inverse=True)

@@ -24,23 +24,23 @@ def rotate(heads: Floats, cosines: Floats, sines: Floats) -> Floats:
 
 def rotation(family: Family, rope: Rope, dim: int, length: int) -> tuple[Floats, Floats]:
     """Cosines and sines for the positions of a text of `length` tokens: (length, dim / 2) each."""
-    frequencies, magnitude = _frequencies(family, rope, dim, length)
-    angles = np.arange(length, dtype=np.float32)[:, None] * frequencies.astype(np.float32)
+    radians, magnitude = frequencies(family, rope, dim, length)
+    angles = np.arange(length, dtype=np.float32)[:, None] * radians.astype(np.float32)
     return np.cos(angles) * np.float32(magnitude), np.sin(angles) * np.float32(magnitude)
 
 
-def _frequencies(family: Family, rope: Rope, dim: int, length: int) -> tuple[np.ndarray, float]:
+def frequencies(family: Family, rope: Rope, dim: int, length: int) -> tuple[np.ndarray, float]:
     """Radians a position, (dim / 2,), and what the rotated values are multiplied by."""
-    frequencies = rope.number("rope_theta") ** -(np.arange(0, dim, 2) / dim)
+    plain = rope.number("rope_theta") ** -(np.arange(0, dim, 2) / dim)
     if rope.kind == "linear":
-        return frequencies / rope.number("factor", 1.0), 1.0
+        return plain / rope.number("factor", 1.0), 1.0
     if rope.kind == "llama3":
-        return frequencies / rope.llama3_factors(dim, family.llama3_factor), 1.0
+        return plain / rope.llama3_factors(dim, family.llama3_factor), 1.0
     if rope.kind == "yarn":
-        return _yarn(rope, frequencies)
+        return _yarn(rope, plain)
     if rope.kind == "longrope":
-        return _longrope(family, rope, frequencies, length)
-    return frequencies, 1.0
+        return _longrope(family, rope, plain, length)
+    return plain, 1.0
 
 
 def _yarn(rope: Rope, frequencies: np.ndarray) -> tuple[np.ndarray, float]:

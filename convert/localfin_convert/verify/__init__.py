@@ -1,1 +1,1 @@
-"""Whether a converted model is what its source was: tokens, chat template, logits, the adapter's effect."""
+"""Whether a converted model is what its source was: tokens, chat template, weights, logits, the adapter's effect."""

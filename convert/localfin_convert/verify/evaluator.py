@@ -30,7 +30,7 @@ class Evaluator:
     """Loads its model at the first call, sealed; nothing is freed but contexts, as the process ends with its model."""
 
     def prepare(self, options: dict[str, Any], limits: WorkerLimits, cancelled: CancelFlag) -> WorkerLimits:
-        """`options`: path, threads, repack."""
+        """`options`: paths, threads, repack."""
         self._options, self._cancelled = options, cancelled
         self._b = load_binding()
         self._ggml = ggml.library()
@@ -47,8 +47,8 @@ class Evaluator:
                 return {"tokens": [self._tokenize(text, **arguments["how"]) for text in arguments["texts"]]}
             case "texts":
                 return {"texts": [self._text(tokens) for tokens in arguments["tokens"]]}
-            case "special":
-                return {"bos": self._spelling("bos"), "eos": self._spelling("eos")}
+            case "chat":
+                return {"bos": self._special("bos"), "eos": self._special("eos"), "template": self._template()}
             case "logits":
                 return self._logits(arguments["texts"], arguments["layers"], emit)
             case "perplexity":
@@ -62,7 +62,9 @@ class Evaluator:
         # Repacking for the processor copies every weight: for a few texts that costs more than it saves.
         params.use_extra_bufts = self._options["repack"]
         self._log.clear()
-        self._model = self._b.llama_model_load_from_file(self._options["path"].encode(), params)
+        paths = [path.encode() for path in self._options["paths"]]
+        array = (ctypes.c_char_p * len(paths))(*paths)
+        self._model = self._b.llama_model_load_from_splits(array, len(paths), params)
         if not self._model:
             reason = self._log.reason() or _("no reason given")
             raise InputRefused(_("llama.cpp cannot load it: {reason}").format(reason=reason))
@@ -71,13 +73,15 @@ class Evaluator:
         self._size = int(self._b.llama_vocab_n_tokens(self._vocab))
 
     def _tokenize(self, text: str, special: bool, parse: bool) -> list[int]:
-        data = text.encode()
-        room = len(data) + 8
-        tokens = (self._b.llama_token * room)()
-        count = self._b.llama_tokenize(self._vocab, data, len(data), tokens, room, special, parse)
-        if count < 0:
-            raise LocalfinError(_("the text could not be split into tokens"))
-        return list(tokens[:count])
+        data, room = text.encode(), 0
+        while True:
+            tokens = (self._b.llama_token * room)()
+            count = self._b.llama_tokenize(self._vocab, data, len(data), tokens, room, special, parse)
+            if 0 <= count <= room:
+                return list(tokens[:count])
+            if -count <= room:
+                raise LocalfinError(_("the text could not be split into tokens"))
+            room = -count
 
     def _text(self, tokens: Sequence[int]) -> str:
         array = (self._b.llama_token * len(tokens))(*tokens)
@@ -88,10 +92,14 @@ class Evaluator:
             size = self._b.llama_detokenize(self._vocab, array, len(tokens), buffer, len(buffer), False, True)
         return buffer.raw[:size].decode("utf-8", "replace")
 
-    def _spelling(self, kind: str) -> str:
-        token = getattr(self._b, f"llama_vocab_{kind}")(self._vocab)
+    def _special(self, kind: str) -> list[Any]:
+        """Id and spelling; -1 and nothing where the vocabulary has none."""
+        token = int(getattr(self._b, f"llama_vocab_{kind}")(self._vocab))
         text = self._b.llama_vocab_get_text(self._vocab, token) if token >= 0 else b""
-        return (text or b"").decode("utf-8", "replace")
+        return [token, (text or b"").decode("utf-8", "replace")]
+
+    def _template(self) -> str:
+        return (self._b.llama_model_chat_template(self._model, None) or b"").decode("utf-8", "replace")
 
     def _logits(self, texts: Sequence[Sequence[int]], layers: int | None, emit: Emit) -> dict[str, Any]:
         """One event a text and position, in order: `values` in base64, float32, little-endian."""

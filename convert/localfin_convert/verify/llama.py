@@ -7,6 +7,7 @@ nothing else, and has a bound on its memory.
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,19 @@ _MARGIN = 1 << 30
 """Address space for libraries, thread stacks and allocator arenas."""
 _PER_THREAD = 24 << 20
 DEFAULT_N_CTX = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """What the file says for conversations."""
+
+    bos_id: int
+    """-1 where the vocabulary has none; its spelling is empty then."""
+    bos: str
+    eos_id: int
+    eos: str
+    template: str
+    """Empty where there is none."""
 
 
 class Llama:
@@ -48,10 +62,10 @@ class Llama:
         """Each row of token ids as text, control tokens spelled out."""
         return [str(text) for text in self._call("texts", {"tokens": [list(row) for row in tokens]})["texts"]]
 
-    def special(self) -> tuple[str, str]:
-        """The spellings of the BOS and EOS tokens; empty where the vocabulary has none."""
-        done = self._call("special", {})
-        return str(done["bos"]), str(done["eos"])
+    def chat(self) -> Chat:
+        done = self._call("chat", {})
+        (bos_id, bos), (eos_id, eos) = done["bos"], done["eos"]
+        return Chat(int(bos_id), str(bos), int(eos_id), str(eos), str(done["template"]))
 
     def logits(self, texts: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         """Of each text, given as token ids: (positions, vocabulary) float32."""
@@ -104,27 +118,28 @@ class Llama:
 
 @contextmanager
 def open_llama(
-    path: Path, *, threads: int | None = None, n_ctx: int = DEFAULT_N_CTX, repack: bool = False
+    path: Path, *more: Path, threads: int | None = None, n_ctx: int = DEFAULT_N_CTX, repack: bool = False
 ) -> Iterator[Llama]:
-    """The GGUF at `path`, for texts of up to `n_ctx` tokens. Raises NotFound or InputRefused for a bad file.
+    """The GGUF at `path` (of a split one: its parts in order), for texts of up to `n_ctx` tokens.
 
     `repack` rearranges the weights for the processor, which takes their size in memory once more and makes long texts
-    faster.
+    faster. Raises NotFound or InputRefused for a bad file.
     """
-    path, threads = path.resolve(), threads or available_cores()
-    limits = WorkerLimits(read=(path,), memory_bytes=_address_space(check_gguf(path), n_ctx, threads, repack))
+    paths, threads = [one.resolve() for one in (path, *more)], threads or available_cores()
+    header, weights = check_gguf(path), sum(one.stat().st_size for one in paths)
+    memory = weights * (2 if repack else 1) + _address_space(header, n_ctx, threads)
+    limits = WorkerLimits(read=tuple(paths), memory_bytes=memory)
     worker = SealedWorker(_SERVICE)
     try:
-        worker.start(limits, {"path": str(path), "threads": threads, "repack": repack})
+        worker.start(limits, {"paths": [str(one) for one in paths], "threads": threads, "repack": repack})
         yield Llama(worker, path)
     finally:
         worker.stop()
 
 
-def _address_space(header: GgufHeader, n_ctx: int, threads: int, repack: bool) -> int:
-    """Bytes: weights, keys and values in float32, logits three times (computed, kept, scored), one batch's values."""
-    weights = header.tensor_bytes * (2 if repack else 1)
+def _address_space(header: GgufHeader, n_ctx: int, threads: int) -> int:
+    """Bytes beside the weights: keys and values in float32, logits (computed, kept, scored), one batch's values."""
     kv = 4 * (n_ctx + 256) * header.layers * header.kv_width
     logits = 3 * 4 * n_ctx * header.vocabulary
     values = 4 * n_ctx * (16 * header.width + 4 * header.feed_forward + 2 * header.heads * (n_ctx + 256))
-    return weights + kv + logits + values + _MARGIN + threads * _PER_THREAD
+    return kv + logits + values + _MARGIN + threads * _PER_THREAD

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 
 from localfin_convert.keys import Key
+from localfin_convert.verify.llama import Chat
+from localfin_convert.verify.source_tokenizer import SourceTokenizer
 from localfin_convert.vocabulary.templates import CHAT_TEMPLATE
 from localfin_models.chat_template import Conversation
-from localfin_models.errors import InputRefused
+from localfin_models.errors import InputRefused, IntegrityFailed
 from localfin_models.language import _
 from localfin_models.sealed_template import Refusal, Renderer, Rendering, TemplateExhausts, open_renderer
 
@@ -39,9 +41,40 @@ def check_templates(keys: Iterable[Key]) -> None:
                 raise InputRefused(_other(first.why))
 
 
+def compare_template(chat: Chat, source: SourceTokenizer, chosen: str | None) -> list[str]:
+    """The prompts that the stored template makes of CONVERSATIONS, which are those of the source; none without one.
+
+    `chosen`: the template that was asked for instead of the source's. Raises IntegrityFailed.
+    """
+    wanted = source.template() if chosen is None else chosen
+    if not wanted.strip() and not chat.template.strip():
+        return []
+    if not chat.template.strip():
+        raise IntegrityFailed(_("the source has a chat template, the file none; give it with --prompt-format FILE"))
+    bos, eos = (
+        spelled if named is None else named
+        for spelled, named in ((chat.bos, source.named("bos")), (chat.eos, source.named("eos")))
+    )
+    with open_renderer() as renderer:
+        stored = render_conversations(renderer, chat.template, chat.bos, chat.eos)
+        expected = render_conversations(renderer, wanted, bos, eos)
+    for ours, theirs in zip(stored, expected, strict=True):
+        if ours != theirs:
+            raise IntegrityFailed(
+                _("the stored chat template makes {ours}, the source's {theirs}").format(
+                    ours=_shown(ours), theirs=_shown(theirs)
+                )
+            )
+    return [prompt for prompt in stored if isinstance(prompt, str)]
+
+
 def render_conversations(renderer: Renderer, template: str, bos: str, eos: str) -> list[str | Refusal]:
     """Of each of CONVERSATIONS. Raises TemplateExhausts."""
     return [renderer.render(Rendering(template, messages, bos, eos, prompt)) for messages, prompt in CONVERSATIONS]
+
+
+def _shown(made: str | Refusal) -> str:
+    return repr(made[:200]) if isinstance(made, str) else made.why
 
 
 def _is_template(name: str) -> bool:

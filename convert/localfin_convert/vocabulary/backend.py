@@ -72,6 +72,19 @@ def special_tokens(files: TokenizerFiles) -> list[str]:
     return list(dict.fromkeys(token.content for token in [*_named_tokens(files), *_extra_tokens(files)]))
 
 
+def named_entries(files: TokenizerFiles) -> dict[str, object]:
+    """`bos_token` and so on, as tokenizer_config.json or the tokenizer's class names them: a text, an object or null.
+
+    Left out is what neither of them speaks of.
+    """
+    settings = _settings(files)
+    padding: object = (files.tokenizer or {}).get("padding")
+    in_file = {"pad_token": padding.get("pad_token")} if isinstance(padding, dict) else {}
+    known = {**in_file, **CLASS_TOKENS.get(_tokenizer_class(files), {}), **settings}
+    more = (key for key in settings if key.endswith("_token") and key not in NAMED_TOKENS)
+    return {key: known[key] for key in [*NAMED_TOKENS, *more] if key in known}
+
+
 def _parse(files: TokenizerFiles) -> Tokenizer:
     try:
         return Tokenizer.from_file(str(files.folder / "tokenizer.json"))
@@ -131,12 +144,7 @@ def _added_token(entry: Any, files: TokenizerFiles, **fixed: bool) -> AddedToken
 
 
 def _named_tokens(files: TokenizerFiles) -> list[AddedToken]:
-    settings = _settings(files)
-    padding: object = (files.tokenizer or {}).get("padding")
-    in_file = {"pad_token": padding.get("pad_token")} if isinstance(padding, dict) else {}
-    defaults = {**in_file, **CLASS_TOKENS.get(_tokenizer_class(files), {})}
-    more = (key for key in settings if key.endswith("_token") and key not in NAMED_TOKENS)
-    entries = [settings.get(key, defaults.get(key)) for key in [*NAMED_TOKENS, *more]]
+    entries = named_entries(files).values()
     return [_added_token(entry, files, special=True) for entry in entries if token_content(entry) is not None]
 
 

@@ -23,7 +23,7 @@ def read_pieces(files: TokenizerFiles, vocab_size: int) -> Pieces | None:
     """
     if files.sentencepiece is None:
         return None
-    processor = _load(files)
+    processor = load_processor(files)
     count: int = processor.vocab_size()
     if count > vocab_size:
         raise InputRefused(
@@ -56,10 +56,10 @@ def mark_added(pieces: Pieces, files: TokenizerFiles) -> None:
 
 def piece_count(files: TokenizerFiles) -> int:
     """Pieces of tokenizer.model; 0 without. Raises InputRefused for a damaged file."""
-    return 0 if files.sentencepiece is None else int(_load(files).vocab_size())
+    return 0 if files.sentencepiece is None else int(load_processor(files).vocab_size())
 
 
-def _load(files: TokenizerFiles) -> Any:
+def load_processor(files: TokenizerFiles) -> Any:
     path = files.sentencepiece
     file = files.name("tokenizer.model")
     assert path is not None

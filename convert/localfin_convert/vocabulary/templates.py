@@ -21,6 +21,13 @@ def read_chat_template(files: TokenizerFiles) -> Template:
     return template if isinstance(template, str | list) else None
 
 
+def default_template(template: Template) -> str:
+    """The one that a conversation is rendered with; empty where there is none."""
+    if template is None or isinstance(template, str):
+        return template or ""
+    return dict(map(_named, template)).get("default", "")
+
+
 def add_template(keys: KeyList, template: Template) -> None:
     """The default as `tokenizer.chat_template`, others as `tokenizer.chat_template.NAME`, their names in an array."""
     if template is None:

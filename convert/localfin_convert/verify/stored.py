@@ -1,0 +1,66 @@
+"""Whether the weights in a file are those of the merged checkpoint, as exactly as their types allow."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from gguf import GGMLQuantizationType as Type
+
+from localfin_convert.architectures import family_of
+from localfin_convert.plan import Plan
+from localfin_convert.reference import Weights
+from localfin_models.errors import IntegrityFailed
+from localfin_models.language import _
+
+_BITS = {
+    Type.F32: 24, Type.F16: 11, Type.BF16: 8, Type.Q8_0: 7, Type.Q6_K: 6, Type.Q5_K: 5, Type.Q5_0: 5, Type.Q5_1: 5,
+    Type.Q4_K: 4, Type.Q4_0: 4, Type.Q4_1: 4, Type.IQ4_NL: 4, Type.IQ4_XS: 4, Type.Q3_K: 3, Type.Q2_K: 2,
+}  # fmt: skip
+"""Of a weight's size, beside the largest in its block."""
+_HALF_STEP = 2.0**-25
+"""Half the distance of the smallest float16 numbers, in which scales are stored, too."""
+
+
+@dataclass(slots=True)
+class _Sums:
+    error: float = 0.0
+    norm: float = 0.0
+    count: int = 0
+
+    @property
+    def apart(self) -> float:
+        """Root mean square of the error."""
+        return math.sqrt(self.error / self.count)
+
+    def allowed(self, bits: int) -> float:
+        """Three times 2^-bits of the weights' root mean square: normal weights come to about once that."""
+        return 3 * 2.0**-bits * math.sqrt(self.norm / self.count) + _HALF_STEP
+
+
+@contextmanager
+def compared(plan: Plan, merged: Weights, stored: Weights) -> Iterator[Weights]:
+    """`merged`, of which all that is asked for is compared with `stored`. Raises IntegrityFailed in the end."""
+    family = family_of(plan.merge.checkpoint.config)
+    kinds = {tensor.name: tensor.choice.final for tensor in plan.tensors}
+    sums: dict[str, _Sums] = {}
+
+    def weights(name: str, rows: range | None = None, /) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        wanted, found = merged(name, rows), stored(name, rows)
+        mine = sums.setdefault(name, _Sums())
+        mine.error += float(np.sum((found - wanted) ** 2, dtype=np.float64))
+        mine.norm += float(np.sum(wanted**2, dtype=np.float64))
+        mine.count += wanted.size
+        return wanted
+
+    yield weights
+    for name, mine in sums.items():
+        target = family.tensor(name)
+        assert target is not None
+        allowed = mine.allowed(_BITS[kinds[target.name]])
+        if not mine.apart <= allowed:
+            raise IntegrityFailed(
+                _("tensor {name} of the file is not the merged checkpoint's: {apart:.2g} apart, {allowed:.2g} at most "
+                  "were expected").format(name=target.name, apart=mine.apart, allowed=allowed)
+            )  # fmt: skip
