@@ -10,8 +10,12 @@ from localfin_convert import pipeline
 from localfin_convert.adapter import Weighted
 from localfin_convert.as_lora import plan_lora, write_lora
 from localfin_convert.bitsandbytes.trained import MERGES
+from localfin_convert.compare import compare
+from localfin_convert.pipeline import Report
 from localfin_convert.plan import Request, make_plan
 from localfin_convert.printing import (
+    comparison_json,
+    comparison_text,
     lora_plan_json,
     lora_plan_text,
     lora_report_json,
@@ -82,6 +86,10 @@ class _Size(click.ParamType[int]):
     "--split-max-size", "split_max_bytes", type=_Size(),
     help=_("Cut the model into files of at most so much, such as 2G: OUT-00001-of-00003.gguf and on."),
 )  # fmt: skip
+@click.option(
+    "--compare", "compare_text", type=click.Path(path_type=Path), metavar="TEXT",
+    help=_("Make both merges, print the perplexity of each on this text file, keep the one of --merge-onto."),
+)  # fmt: skip
 @click.option("--force", is_flag=True, help=_("Replace an existing output."))
 @click.option("--resume", is_flag=True, help=_("Go on where a killed run of the same conversion stopped."))
 @click.option("--dry-run", is_flag=True, help=_("Print the plan with bytes, memory and time; write nothing."))
@@ -97,6 +105,7 @@ def convert(
     prompt_format: str | None,
     merge_onto: str | None,
     split_max_bytes: int | None,
+    compare_text: Path | None,
     force: bool,
     resume: bool,
     dry_run: bool,
@@ -105,12 +114,19 @@ def convert(
     as_json: bool,
 ) -> None:
     if as_lora:
-        if prompt_format or merge_onto or split_max_bytes or resume or no_verify:
+        if prompt_format or merge_onto or split_max_bytes or compare_text or resume or no_verify:
             raise click.UsageError(
-                _("--as-lora goes without --prompt-format, --merge-onto, --split-max-size, --resume and --no-verify")
+                _(
+                    "--as-lora goes without --prompt-format, --merge-onto, --split-max-size, --compare, --resume"
+                    " and --no-verify"
+                )
             )
         _as_lora(base, adapters, out, quantization or "f32", force=force, dry_run=dry_run, as_json=as_json)
         return
+    if compare_text is not None and (dry_run or split_max_bytes or not adapters):
+        raise click.UsageError(
+            _("--compare needs an adapter (-a FOLDER) and goes without --dry-run and --split-max-size")
+        )
     threads, quantization = threads or available_cores(), quantization or "q4_k_m"
     if dry_run:
         refuse_existing(out, force=force)
@@ -128,13 +144,27 @@ def convert(
         refuse_small_disk(output_paths(out, len(plan.parts)), plan.total_bytes)
         click.echo(plan_json(plan, threads) if as_json else plan_text(plan, threads))
         return
-    with ProgressBar(out.name) as progress:
-        report = pipeline.convert(
-            base, adapters, out, quantization,
-            prompt_format=prompt_format, merge_onto=merge_onto, split_max_bytes=split_max_bytes, force=force,
-            resume=resume, threads=threads, verify=not no_verify, progress=progress, stage=progress.stage,
-        )  # fmt: skip
+
+    def make(path: Path, onto: str | None) -> Report:
+        with ProgressBar(path.name) as progress:
+            return pipeline.convert(
+                base, adapters, path, quantization,
+                prompt_format=prompt_format, merge_onto=onto, split_max_bytes=split_max_bytes, force=force,
+                resume=resume, threads=threads, verify=not no_verify and path == out, progress=progress,
+                stage=progress.stage,
+            )  # fmt: skip
+
+    if compare_text is not None:
+        refuse_existing(out, force=force)
+        found = compare(base, out, compare_text, merge_onto, make, threads, _measuring)
+        click.echo(comparison_json(found) if as_json else comparison_text(found))
+        return
+    report = make(out, merge_onto)
     click.echo(report_json(report) if as_json else report_text(report), err=not as_json)
+
+
+def _measuring(merge: str) -> ProgressBar:
+    return ProgressBar(_("perplexity {merge}").format(merge=merge), unit=_("tokens"), of_unit=1)
 
 
 def _as_lora(

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 
 from localfin_convert.as_lora import LoraPlan, LoraReport
+from localfin_convert.compare import Comparison
 from localfin_convert.estimate import estimate
 from localfin_convert.pipeline import Report
 from localfin_convert.plan import Plan, PlannedTensor, types_summary
@@ -72,13 +73,36 @@ def report_text(report: Report) -> str:
 
 
 def report_json(report: Report) -> str:
-    return json.dumps({
+    return json.dumps(_report_fields(report))
+
+
+def _report_fields(report: Report) -> dict[str, object]:
+    return {
         "out": str(report.out), "quantization": report.quantization, "parameters": report.parameters,
         "bytes": report.n_bytes, "sha256": report.sha256, "changed": report.changed,
         "verification": None if report.verification is None else asdict(report.verification),
         "seconds": round(report.seconds, 3),
         "files": [{"path": str(file.path), "bytes": file.n_bytes, "sha256": file.sha256} for file in report.files],
-    })  # fmt: skip
+    }  # fmt: skip
+
+
+def comparison_text(found: Comparison) -> str:
+    lines = [
+        f"{merge:<12} {measured.value:>12.4f} ± {measured.error:.4f}{'  *' if merge == found.kept else ''}"
+        for merge, measured in found.perplexities.items()
+    ]
+    scored = found.perplexities[found.kept].scored
+    return "\n".join([
+        report_text(found.report),
+        "",
+        _("perplexity of each merge over {scored:,} tokens; lower is better, * is kept").format(scored=scored),
+        *lines,
+    ])  # fmt: skip
+
+
+def comparison_json(found: Comparison) -> str:
+    measured = {merge: asdict(perplexity) for merge, perplexity in found.perplexities.items()}
+    return json.dumps({**_report_fields(found.report), "merge_onto": found.kept, "perplexity": measured})
 
 
 def lora_plan_text(plan: LoraPlan) -> str:

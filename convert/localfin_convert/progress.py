@@ -8,15 +8,18 @@ from typing import Self, TextIO
 from localfin_models.language import _
 
 _BAR = 24
+_BYTES_OF_MB = 1e6
 _TERMINAL_EVERY = 0.1  # seconds
 _PIPE_EVERY = 0.1  # of the whole
 
 
 class ProgressBar:
-    """Call it with bytes done and in all."""
+    """Call it with bytes done and in all, or with as many of another unit."""
 
-    def __init__(self, label: str, stream: TextIO | None = None) -> None:
-        self.label, self.stream = label, stream or sys.stderr
+    def __init__(
+        self, label: str, stream: TextIO | None = None, *, unit: str = "MB", of_unit: float = _BYTES_OF_MB
+    ) -> None:
+        self.label, self.stream, self.unit, self.of_unit = label, stream or sys.stderr, unit, of_unit
         self.terminal = self.stream.isatty()
         self.started = time.monotonic()
         self.last_shown = 0.0
@@ -47,11 +50,12 @@ class ProgressBar:
 
     def _figures(self, done: int, total: int, share: float) -> str:
         elapsed = max(time.monotonic() - self.started, 1e-6)
-        rate = (done - (self.before or 0)) / elapsed / 1e6
-        left = (total - done) / 1e6 / rate if rate else 0.0
-        return _("{percent:3.0f} %  {done:,.0f}/{total:,.0f} MB  {rate:,.0f} MB/s  {left} left").format(
-            percent=share * 100, done=done / 1e6, total=total / 1e6, rate=rate, left=_clock(left)
-        )
+        rate = (done - (self.before or 0)) / elapsed / self.of_unit
+        left = (total - done) / self.of_unit / rate if rate else 0.0
+        return _("{percent:3.0f} %  {done:,.0f}/{total:,.0f} {unit}  {rate:,.0f} {unit}/s  {left} left").format(
+            percent=share * 100, done=done / self.of_unit, total=total / self.of_unit, unit=self.unit, rate=rate,
+            left=_clock(left),
+        )  # fmt: skip
 
     def __enter__(self) -> Self:
         return self

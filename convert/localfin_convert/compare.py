@@ -1,0 +1,84 @@
+"""`convert --compare TEXT`: the perplexity of both merges of a QLoRA adapter, measured on the user's own text.
+
+The merge that is not wanted is made and measured first, under a name of its own beside the output, and removed: what
+can go wrong goes wrong before the output exists, and no two of them take up the disk at once.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from localfin_convert.bitsandbytes.trained import MERGES
+from localfin_convert.pipeline import Report
+from localfin_convert.read.checkpoint import open_checkpoint
+from localfin_convert.verify.llama import DEFAULT_N_CTX, open_llama
+from localfin_convert.verify.perplexity import Perplexity
+from localfin_models.errors import InputRefused, NotFound
+from localfin_models.language import _
+
+MAX_TEXT = 1 << 26  # bytes; hours of computing before that
+Make = Callable[[Path, str], Report]
+"""Converts to a path, merging onto one of MERGES."""
+Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+"""Of measuring one of MERGES: called with tokens of the text done and in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    report: Report
+    """Of the output, which is kept."""
+    kept: str
+    """Which of the merges it is."""
+    perplexities: dict[str, Perplexity]
+    """By merge; over the same tokens, so that they can be compared."""
+
+
+def compare(
+    base: Path, out: Path, text: Path, kept: str | None, make: Make, threads: int, progress: Progress
+) -> Comparison:
+    """Makes both merges and keeps `kept`, the one onto the 16-bit base if None.
+
+    Raises NotFound without `text`; InputRefused where it is no text or too short, or where `base` is quantized: from
+    such a base one merge can be made.
+    """
+    words = _read(text)
+    if open_checkpoint(base).is_quantized:
+        raise InputRefused(
+            _("{name} is quantized; give the 16-bit base, from which both merges are made").format(name=base.name)
+        )
+    kept = kept or MERGES[0]
+    other = next(merge for merge in MERGES if merge != kept)
+    beside = out.with_name(f"{out.stem}.{other}{out.suffix}")
+    if beside.exists():
+        raise InputRefused(_("{path} exists, where the other merge is to be measured; move it").format(path=beside))
+    try:
+        make(beside, other)
+        perplexities = {other: _measure(beside, words, other, threads, progress)}
+    finally:
+        beside.unlink(missing_ok=True)
+    report = make(out, kept)
+    perplexities[kept] = _measure(out, words, kept, threads, progress)
+    return Comparison(report, kept, {merge: perplexities[merge] for merge in MERGES})
+
+
+def _read(path: Path) -> str:
+    if not path.exists():
+        raise NotFound(_("no such file: {path}").format(path=path))
+    try:
+        if not path.is_file():
+            raise InputRefused(_("{file} is not a file").format(file=path))
+        if path.stat().st_size > MAX_TEXT:
+            raise InputRefused(_("{name} is larger than {limit} MB").format(name=path.name, limit=MAX_TEXT >> 20))
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputRefused(_("{file} cannot be read: {reason}").format(file=path, reason=error.strerror)) from None
+    except UnicodeDecodeError:
+        raise InputRefused(_("{file} is not a text in UTF-8").format(file=path)) from None
+
+
+def _measure(path: Path, words: str, merge: str, threads: int, progress: Progress) -> Perplexity:
+    with open_llama(path, threads=threads, repack=True) as llama, progress(merge) as show:
+        return llama.perplexity(
+            words, DEFAULT_N_CTX, lambda done, total: show(done * DEFAULT_N_CTX, total * DEFAULT_N_CTX)
+        )
