@@ -15,7 +15,7 @@ from localfin_convert.merge import Block, Converted, blocks, convert_block
 from localfin_convert.plan import Plan, Request, make_plan
 from localfin_convert.read.positional import OpenFiles
 from localfin_convert.verify.verification import Verification, Verifier
-from localfin_convert.write.journal import Journal
+from localfin_convert.write.journal import Journal, is_of_plan, plan_digest
 from localfin_convert.write.output import (
     Output,
     Span,
@@ -24,6 +24,7 @@ from localfin_convert.write.output import (
     output_paths,
     refuse_existing,
     refuse_small_disk,
+    take_back,
     whole_output,
 )
 from localfin_models.cores import available_cores
@@ -90,7 +91,8 @@ def convert(
     nothing is left behind then.
     """
     started = time.monotonic()
-    refuse_existing(out, force=force)
+    journal_at = journal_path(out)
+    refuse_existing(out, force=force or (resume and journal_at.is_file()))
     asked = Request(
         base,
         weighted(adapters),
@@ -101,15 +103,16 @@ def convert(
         split_max_bytes=split_max_bytes,
     )
     plan, threads = make_plan(asked), threads or available_cores()
-    paths = output_paths(out, len(plan.parts))
+    paths, sizes, digest = output_paths(out, len(plan.parts)), [part.n_bytes for part in plan.parts], plan_digest(plan)
+    if resume := resume and is_of_plan(journal_at, digest):
+        take_back(paths, sizes, journal_at)
     for path in paths:
         refuse_existing(path, force=force)
     refuse_small_disk(paths, plan.total_bytes)
-    sizes = [part.n_bytes for part in plan.parts]
     verifier = Verifier(asked, plan, threads) if verify else None
     with (
-        whole_output(paths, sizes, journal=journal_path(out), resume=resume) as output,
-        closing(Journal(journal_path(out), plan, output, resume=resume)) as journal,
+        whole_output(paths, sizes, journal=journal_at, resume=resume) as output,
+        closing(Journal(journal_at, plan, digest, output, resume=resume)) as journal,
     ):
         spans, changed = write_tensors(plan, output, journal, threads, progress)
         for number, adapter in enumerate(plan.merge.adapters):

@@ -35,15 +35,18 @@ def plan_digest(plan: Plan) -> str:
     return digest.hexdigest()
 
 
-class Journal:
-    """Appends to a file; `whole` is what an earlier run wrote and the part still holds."""
+def is_of_plan(path: Path, digest: str) -> bool:
+    """Whether a journal lies there, and of this plan."""
+    return _lines(path)[:1] == [digest]
 
-    def __init__(self, path: Path, plan: Plan, part: Output, *, resume: bool) -> None:
-        head = plan_digest(plan)
-        lines = _lines(path) if resume else []
-        self.whole = _verified(plan, part, lines[1:]) if lines and lines[0] == head else dict[int, WholeTensor]()
+
+class Journal:
+    """Appends to a file; `whole` is what an earlier run of the plan wrote and the part still holds."""
+
+    def __init__(self, path: Path, plan: Plan, digest: str, part: Output, *, resume: bool) -> None:
+        self.whole = _verified(plan, part, _lines(path)[1:]) if resume else dict[int, WholeTensor]()
         self._file = path.open("w", encoding="utf-8")
-        self._write(head)
+        self._write(digest)
         for number, tensor in self.whole.items():
             self.add(number, tensor.spans, tensor.changed)
 

@@ -11,7 +11,7 @@ import os
 import zlib
 from bisect import bisect_right
 from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -95,15 +95,31 @@ def refuse_existing(out: Path, *, force: bool) -> None:
     if not out.parent.is_dir():
         raise NotFound(_("no such folder for the output: {parent}").format(parent=out.parent))
     try:
-        is_folder, exists = out.is_dir(), out.exists()
+        is_folder, exists = out.is_dir(), os.path.lexists(out)  # a link to nowhere, too, would be replaced
     except OSError as error:  # a name that is too long, say
-        raise InputRefused(_("{out} cannot be written: {strerror}").format(out=out, strerror=error.strerror)) from None
+        raise _cannot_be_written(out, error) from None
     if is_folder:
         raise InputRefused(
             _("{out} is a folder; give a file name, such as {example}").format(out=out, example=out / "model.gguf")
         )
     if exists and not force:
         raise InputRefused(_("{out} exists; --force replaces it").format(out=out))
+
+
+def take_back(paths: Sequence[Path], sizes: Sequence[int], journal: Path) -> None:
+    """Undoes the renames of a run that was killed amid them or right behind, so that `--resume` goes on from its parts.
+
+    Raises InputRefused where that run is alive, or the disk fails.
+    """
+    for path, size in zip(paths, sizes, strict=True):
+        if part_path(path).exists() or not path.is_file() or path.stat().st_size != size:
+            continue
+        try:
+            with path.open("r+b") as file, _locked(file, path, path):
+                if journal.is_file():
+                    path.replace(part_path(path))
+        except OSError as error:
+            raise _cannot_be_written(path, error) from None
 
 
 def refuse_small_disk(paths: Sequence[Path], needed: int) -> None:
@@ -120,6 +136,10 @@ def refuse_small_disk(paths: Sequence[Path], needed: int) -> None:
         )
 
 
+def _cannot_be_written(out: Path, error: OSError) -> InputRefused:
+    return InputRefused(_("{out} cannot be written: {strerror}").format(out=out, strerror=error.strerror))
+
+
 def _mb(size: int) -> str:
     return f"{size / 1e6:,.0f} MB"
 
@@ -131,72 +151,93 @@ def whole_output(
     """Open files of `sizes` bytes that take the names `paths` when the block ends well, and vanish otherwise.
 
     With `resume` each starts as what a killed run left, where that has the same size. `journal` goes when they are
-    whole, or with them.
+    whole, or with them: while it is there, each file is whole at its path or grows beside it.
     """
     parts = [part_path(path) for path in paths]
-    mine = list[Path]()
-    try:
-        with ExitStack() as stack:
-            files = [stack.enter_context(_open(part)) for part in parts]
-            for path, part, file, size in zip(paths, parts, files, sizes, strict=True):
-                _lock(file, path)
-                mine.append(part)
-                if not (resume and os.fstat(file.fileno()).st_size == size):
-                    file.truncate(0)
-                file.truncate(size)
-            yield Output(files, parts, sizes)
-            for file in files:
-                file.flush()
-                os.fsync(file.fileno())
-        _rename(parts, paths)
+    with ExitStack() as locks:  # held until the parts have their names or are gone
+        mine = list[Path]()
+        try:
+            with ExitStack() as stack:
+                files = list[BinaryIO]()
+                for path, part in zip(paths, parts, strict=True):
+                    file = stack.enter_context(_open(part))
+                    locks.enter_context(_locked(file, part, path))
+                    files.append(file)
+                    mine.append(part)
+                for file, size in zip(files, sizes, strict=True):
+                    if not (resume and os.fstat(file.fileno()).st_size == size):
+                        file.truncate(0)
+                    file.truncate(size)
+                yield Output(files, parts, sizes)
+                for file in files:
+                    file.flush()
+                    os.fsync(file.fileno())
+            _rename(parts, paths)
+        except OSError as error:
+            _remove(journal if mine else None, *mine)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise NotEnough(
+                    _("the disk of {parent} became full; {size} are needed").format(
+                        parent=paths[0].parent, size=_mb(sum(sizes))
+                    )
+                ) from None
+            raise _cannot_be_written(paths[0], error) from None
+        except BaseException:
+            _remove(journal if mine else None, *mine)
+            raise
         if journal is not None:
-            journal.unlink(missing_ok=True)
-    except OSError as error:
-        _remove(*mine, journal if mine else None)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise NotEnough(
-                _("the disk of {parent} became full; {size} are needed").format(
-                    parent=paths[0].parent, size=_mb(sum(sizes))
-                )
-            ) from None
-        raise InputRefused(
-            _("{out} cannot be written: {strerror}").format(out=paths[0], strerror=error.strerror)
-        ) from None
-    except BaseException:
-        _remove(*mine, journal if mine else None)
-        raise
+            with suppress(OSError):  # the files are there
+                journal.unlink(missing_ok=True)
 
 
 def _open(part: Path) -> BinaryIO:
-    """As it is: another conversion may be writing it, which the lock tells."""
-    return os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
+    """As it is: another conversion may be writing it, which the lock tells. A link is not followed."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+    return os.fdopen(os.open(part, flags, 0o666), "r+b")
 
 
-def _lock(file: BinaryIO, path: Path) -> None:
-    """Until `file` is closed. Raises InputRefused where another process holds it."""
+@contextmanager
+def _locked(file: BinaryIO, at: Path, path: Path) -> Generator[None]:
+    """Held beyond the closing of `file`, which Windows wants before a rename.
+
+    Raises InputRefused where another process holds the lock, or held it until it had renamed or removed what lay `at`.
+    """
     try:
         import fcntl  # not on Windows, where two conversions of one output are not noticed
     except ImportError:
+        yield
         return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputRefused(_("another conversion is writing {out}").format(out=path)) from None
+    with os.fdopen(os.dup(file.fileno()), "rb") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            same = os.path.samestat(os.fstat(held.fileno()), at.stat())
+        except (BlockingIOError, FileNotFoundError):
+            same = False
+        if not same:
+            raise InputRefused(_("another conversion is writing {out}").format(out=path))
+        yield
 
 
 def _rename(parts: Sequence[Path], paths: Sequence[Path]) -> None:
     first, *others = zip(parts, paths, strict=True)
     if others:  # an older first part would lead to new others
         first[1].unlink(missing_ok=True)
-    for part, path in (*others, first):
-        part.replace(path)
+    try:
+        for part, path in (*others, first):
+            part.replace(path)
+    except BaseException:
+        if others:  # old or new, nothing leads to them
+            _remove(*paths)
+        raise
     _sync_folder(paths[0].parent)
 
 
 def _remove(*paths: Path | None) -> None:
+    """As far as the disk lets us: why we remove them is what the user must hear."""
     for path in paths:
         if path is not None:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def _hash_back(file: BinaryIO, spans: Sequence[Span]) -> str:
@@ -220,9 +261,11 @@ def _hash_back(file: BinaryIO, spans: Sequence[Span]) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
+    """Where the file system can. If not, the names may be lost with the power, but they never lead to a torn file."""
     if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
