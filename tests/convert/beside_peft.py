@@ -47,12 +47,7 @@ def load(base: Path, **arguments: Any) -> Any:
 
 
 def train(
-    base: Any,
-    folder: Path,
-    config: Any,
-    *,
-    dtype: str | None = None,
-    before_saving: Callable[[Any], None] | None = None,
+    base: Any, folder: Path, config: Any, dtype: str | None = None, before_saving: Callable[[Any], None] | None = None
 ) -> Path:
     """An adapter with something in each of its tensors, saved by peft; `base` is a folder or a model."""
     torch.manual_seed(7)
@@ -69,7 +64,7 @@ def train(
 
 
 def pefts(model: Any, saved: Path, *adapters: Path | Weighted) -> Tensors:
-    """What peft merges, under the names that transformers saves it by."""
+    """What peft merges, all adapters at once, under the names that transformers saves it by."""
     asked = weighted(adapters)
     names = [f"adapter{number}" for number in range(len(asked))]
     wrapped = peft.PeftModel.from_pretrained(model, str(asked[0].folder), adapter_name=names[0])
@@ -80,6 +75,18 @@ def pefts(model: Any, saved: Path, *adapters: Path | Weighted) -> Tensors:
             if isinstance(module, LoraLayer) and one.weight != 1:
                 module.set_scale(name, one.weight)
     wrapped.merge_and_unload(adapter_names=names if len(names) > 1 else None).save_pretrained(saved)
+    return ours(saved)
+
+
+def pefts_one_by_one(model: Any, saved: Path, *adapters: Path | Weighted) -> Tensors:
+    """For adapters that peft does not load beside each other: each onto the model that the one before it left."""
+    for one in weighted(adapters):
+        model = peft.PeftModel.from_pretrained(model, str(one.folder))
+        for module in model.modules():
+            if isinstance(module, LoraLayer):
+                module.set_scale("default", one.weight)
+        model = model.merge_and_unload()
+    model.save_pretrained(saved)
     return ours(saved)
 
 

@@ -29,6 +29,8 @@ HEAD_LORA = {"tensors": {
     for side, shape in (("A", (8, HIDDEN)), ("B", (VOCAB, 8)))
 }, "config": {"target_modules": ["lm_head"]}}  # fmt: skip
 
+UNTRAINED = {name: (dtype, array * ("lora_A" in name)) for name, (dtype, array) in lora_tensors().items()}
+
 
 def token_rows(*ids: int) -> dict:
     values = ("F32", np.full((len(ids), HIDDEN), 0.25, np.float32))
@@ -51,6 +53,41 @@ def test_adapters_that_exclude_each_other(
     base, folders = checkpoint(), [adapter("first", **first), adapter("second", **second)]
     with pytest.raises(InputRefused, match=words):
         convert(base, folders, tmp_path / "out.gguf")
+    assert not list(tmp_path.glob("out.gguf*"))
+
+
+def renamed(old: str, new: str) -> dict:
+    return {"tensors": {name.replace(old, new): stored for name, stored in lora_tensors().items()}}
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (renamed(".weight", ".default.weight"), "16 adapter tensors match nothing"),  # a state_dict saved by hand
+        (renamed(PREFIX, ""), "match nothing in the base: model.layers"),
+        (renamed(PREFIX, PREFIX * 2), "match nothing"),
+        (renamed("model.layers", "language_model.model.layers"), "match nothing"),
+        (renamed("lora_A", "lora_C"), "8 adapter tensors match nothing"),
+        (renamed("layers.3", "layers.4"), "4 adapter tensors match nothing"),
+        (
+            {"tensors": {k: v for k, v in DORA.items() if "magnitude" in k}, "config": {"use_dora": True}},
+            "only one half",
+        ),
+        ({"tensors": DORA}, "1 adapter tensors match nothing .*lora_magnitude_vector"),
+        ({"tensors": UNTRAINED}, "changes no weight after rounding"),
+        ({"config": {"lora_alpha": 0}}, "changes no weight after rounding"),
+        ({"config": {"lora_alpha": 1e-9}}, "changes no weight after rounding"),
+        ({"config": {"lora_alpha": float("nan")}}, "no usable r and lora_alpha"),
+        ({"config": {"exclude_modules": ["v_proj"]}}, "does not target model.layers.0.self_attn.v_proj"),
+        ({"config": {"layers_to_transform": [1, 2]}}, "does not target model.layers.0"),
+        ({"config": {"target_modules": None}}, "does not target"),
+    ],
+)
+def test_an_adapter_without_effect_or_place_is_refused(
+    broken: dict, words: str, checkpoint: Make, adapter: Make, tmp_path: Path
+) -> None:
+    with pytest.raises(InputRefused, match=words):
+        convert(checkpoint(), [adapter(**broken)], tmp_path / "out.gguf")
     assert not list(tmp_path.glob("out.gguf*"))
 
 

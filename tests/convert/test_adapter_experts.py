@@ -82,8 +82,8 @@ def test_single_experts_equal_peft(kind: str, weight: float, tmp_path: Path) -> 
         (["w2"], {"alpha_pattern": {"w2": 16}}, "experts.0.w2 another rank or scale"),
         (["w2"], {"rank_pattern": {"w2": 2}}, "experts.0.w2 another rank or scale"),
         (["gate"], {"alpha_pattern": {"gate": 16}}, "gate another rank or scale"),
-        (["w2"], {"use_dora": True}, "no use_dora for a parameter .*mlp.experts.down_proj"),
-        (["gate"], {"lora_bias": True}, "no lora_bias for a parameter .*mlp.gate.weight"),
+        (["w2"], {"use_dora": True}, "use_dora of a parameter .*mlp.experts.down_proj"),
+        (["gate"], {"lora_bias": True}, "lora_bias of a parameter .*mlp.gate.weight"),
         (["w2"], {"r": 3}, "would fit"),
     ],
 )

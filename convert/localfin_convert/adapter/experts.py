@@ -87,13 +87,13 @@ def router_parameter(module: str, base: Mapping[str, Source]) -> str | None:
 
 
 def refuse_variants(folder: Folder, parameter: str) -> None:
-    """What peft has for layers, not for parameters."""
+    """What peft has for layers only, or would compute from what a parameter's module does not have."""
     used = next((name for name in _OF_LAYERS if folder.config.get(name)), None)
     if folder.config.get("init_lora_weights") in ("pissa", "olora"):
         used = str(folder.config["init_lora_weights"])
     if used is not None:
         raise InputRefused(
-            _("{name}: peft has no {kind} for a parameter ({parameter})").format(
+            _("{name}: {kind} of a parameter ({parameter}) is not merged").format(
                 name=folder.name, kind=used, parameter=parameter
             )
         )

@@ -61,6 +61,9 @@ def read_lora(folder: Folder, base: Mapping[str, Source]) -> Found:
     parts, loaded, saved = _sort(folder, tensors, base)
     refuse_missing_rows(folder, parts)
     by_peft = {module: roles for module, roles in parts.items() if _is_variant(folder, roles)}
+    for module in by_peft:
+        if (router := router_parameter(module, base)) is not None:
+            refuse_variants(folder, router)
     if by_peft:
         require_peft(folder, "LoRA")
         modules = {module: {tensor.name: tensor for tensor in roles.values()} for module, roles in by_peft.items()}

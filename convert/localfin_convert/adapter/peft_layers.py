@@ -37,8 +37,14 @@ class Layer:
     module: str
     base: Mapping[str, Source]
     """`weight`, and `bias` where the module has one."""
+    loaded: Mapping[str, StoredTensor]
+    """Those of them that peft loads with the adapter, after it wrapped the base's."""
     tensors: Mapping[str, StoredTensor]
-    """The adapter's, of this module."""
+    """The adapter's other tensors of this module, by their keys."""
+
+    def identity(self) -> bytes:
+        stored = (*self.base.values(), *self.loaded.values(), *self.tensors.values())
+        return b"".join(tensor.identity() for tensor in stored)
 
 
 class Merger(Protocol):
@@ -84,7 +90,7 @@ class Alone:
 
         zeros = {name: torch.zeros(source.shape, dtype=torch.float32) for name, source in layer.base.items()}
         with peft_errors(self.adapter):
-            self._adapted(layer, zeros)
+            self._adapted(layer, zeros, from_base=False)
 
     def merge(self, layer: Layer) -> dict[str, Any]:
         values = {name: _values(source) for name, source in layer.base.items()}
@@ -92,8 +98,9 @@ class Alone:
             module = self._adapted(layer, values).merge_and_unload().get_submodule(layer.module)
         return {name: getattr(module, name) for name in layer.base}
 
-    def _adapted(self, layer: Layer, values: Mapping[str, Any]) -> Any:
-        return _with_adapter(_alone(layer.module, values), self.adapter, layer.tensors)
+    def _adapted(self, layer: Layer, values: Mapping[str, Any], *, from_base: bool = True) -> Any:
+        tensors = {**layer.tensors, **{stored.name: stored for stored in layer.loaded.values()}}
+        return _with_adapter(_alone(layer.module, values), self.adapter, tensors, from_base=from_base)
 
 
 class Together:
@@ -123,8 +130,8 @@ class Together:
         with peft_errors(self._adapter):
             wrapper = self._model.get_base_model().get_submodule(layer.module)
             linear = wrapper.get_base_layer()
-            for name, source in layer.base.items():
-                setattr(linear, name, torch.nn.Parameter(_values(source), requires_grad=False))
+            for name, source in {**layer.base, **layer.loaded}.items():
+                setattr(linear, name, torch.nn.Parameter(_values(source).to(getattr(linear, name).dtype), False))
             wrapper.merge()
             merged = {name: getattr(linear, name) for name in layer.base}
             for name, value in merged.items():
@@ -133,14 +140,17 @@ class Together:
         return merged
 
 
-def _with_adapter(model: Any, adapter: Path, tensors: Mapping[str, StoredTensor]) -> Any:
+def _with_adapter(model: Any, adapter: Path, tensors: Mapping[str, StoredTensor], *, from_base: bool = True) -> Any:
+    """Without `from_base` LoRA's initialisations that decompose the base, which takes minutes, are left out."""
     from peft import PeftConfig, get_peft_model, set_peft_model_state_dict
 
     config: Any = PeftConfig.from_pretrained(str(adapter))
     config.task_type, config.inference_mode = None, True
-    for beside in ("modules_to_save", "trainable_token_indices", "target_parameters"):  # merged without peft
+    for beside in ("modules_to_save", "trainable_token_indices"):  # merged without peft
         if hasattr(config, beside):
             setattr(config, beside, None)
+    if not from_base and hasattr(config, "init_lora_weights"):
+        config.init_lora_weights = True
     wrapped: Any = get_peft_model(model, config)
     result = set_peft_model_state_dict(wrapped, {key: _tensor(stored) for key, stored in tensors.items()})
     wrapped.base_model._cast_adapter_dtype(adapter_name="default", autocast_adapter_dtype=True)  # as load_adapter does

@@ -16,7 +16,7 @@ _ALL_LINEAR = "all-linear"
 _LARGEST_SCALE = 3e38
 """Of float32, in which peft multiplies."""
 _REPEATED_GROUP = re.compile(r"\)[*+{]")
-_REPETITION = re.compile(r"[*+{]")
+_ESCAPED = re.compile(r"\\.|\[\^?\]?[^\]]*\]")
 _MOST_REPETITIONS = 4
 _LAYER = re.compile(r".*?\.[^.]*\.(?P<index>\d+)\.")
 
@@ -88,7 +88,7 @@ def _match(pattern: str, text: str, stated: str) -> bool:
 
 def _search(pattern: str, text: str, stated: str) -> re.Match[str] | None:
     # A repeated group can take Python's matcher exponential time; each further repetition, a name's length more.
-    if _REPEATED_GROUP.search(stated) or len(_REPETITION.findall(stated)) > _MOST_REPETITIONS:
+    if _REPEATED_GROUP.search(stated) or _most_repetitions(stated) > _MOST_REPETITIONS:
         raise InputRefused(
             _("adapter_config.json has a pattern that could match for hours: {key!r}; name the modules instead").format(
                 key=stated[:80]
@@ -98,3 +98,14 @@ def _search(pattern: str, text: str, stated: str) -> re.Match[str] | None:
         return re.match(pattern, text)
     except re.error:
         raise InputRefused(_("adapter_config.json has the malformed pattern {key!r}").format(key=stated[:80])) from None
+
+
+def _most_repetitions(pattern: str) -> int:
+    """In one of its outermost alternatives: of those, one after the other is tried."""
+    depth, counts = 0, [0]
+    for char in _ESCAPED.sub("x", pattern):
+        depth += (char == "(") - (char == ")")
+        if char == "|" and depth == 0:
+            counts.append(0)
+        counts[-1] += char in "*+{"
+    return max(counts)

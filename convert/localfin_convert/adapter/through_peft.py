@@ -43,8 +43,7 @@ class ThroughPeft:
     n_bytes = 0
 
     def identity(self) -> bytes:
-        stored = (*self.layer.base.values(), *self.layer.tensors.values())
-        return b"".join(tensor.identity() for tensor in stored) + self.stamp
+        return self.layer.identity() + self.stamp
 
     def merge(self, rows: Rows, first: int, dtype: str) -> Rows:
         return self.merged.rows(self.layer, self.kind, first, len(rows))
@@ -97,13 +96,22 @@ def merged_layers(
     checked: set[tuple[str, tuple[int, ...]]] = set()
     for module, own in modules.items():
         names = {name: f"{module}.{name}" for name in ("weight", "bias") if f"{module}.{name}" in base}
-        layer = Layer(module, {name: loaded.get(full, base[full]) for name, full in names.items()}, own)
+        over = {name: loaded[full] for name, full in names.items() if full in loaded}
+        layer = Layer(module, _fitting(names, base, over), over, own)
         look = (module.rpartition(".")[2], layer.base["weight"].shape)
         if look not in checked:
             merger.check(layer)
             checked.add(look)
         changes |= {full: (ThroughPeft(layer, name, merged, stamp),) for name, full in names.items()}
     return changes
+
+
+def _fitting(
+    names: Mapping[str, str], base: Mapping[str, Source], over: Mapping[str, StoredTensor]
+) -> dict[str, Source]:
+    """The base's tensors; the adapter's own where it was trained on a base with more tokens."""
+    resized = {name: stored for name, stored in over.items() if stored.shape != base[names[name]].shape}
+    return {name: resized.get(name, base[full]) for name, full in names.items()}
 
 
 def _refuse_bare(folder: Folder, modules: Iterable[str], base: Mapping[str, Source]) -> None:
