@@ -142,6 +142,8 @@ def convert(
             )
         )
         refuse_small_disk(output_paths(out, len(plan.parts)), plan.total_bytes)
+        for line in plan.provenance.remarks:
+            _remark(line)
         click.echo(plan_json(plan, threads) if as_json else plan_text(plan, threads))
         return
 
@@ -151,7 +153,7 @@ def convert(
                 base, adapters, path, quantization,
                 prompt_format=prompt_format, merge_onto=onto, split_max_bytes=split_max_bytes, force=force,
                 resume=resume, threads=threads, verify=not no_verify and path == out, progress=progress,
-                stage=progress.stage,
+                stage=progress.stage, remark=_remark,
             )  # fmt: skip
 
     if compare_text is not None:
@@ -165,6 +167,10 @@ def convert(
 
 def _measuring(merge: str) -> ProgressBar:
     return ProgressBar(_("perplexity {merge}").format(merge=merge), unit=_("tokens"), of_unit=1)
+
+
+def _remark(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _as_lora(

@@ -16,6 +16,7 @@ from localfin_convert.verify.llama import DEFAULT_N_CTX, open_llama
 from localfin_convert.verify.perplexity import Perplexity
 from localfin_models.errors import InputRefused, NotFound
 from localfin_models.language import _
+from localfin_models.manifest import manifest_path
 
 MAX_TEXT = 1 << 26  # bytes; hours of computing before that
 Make = Callable[[Path, str], Report]
@@ -56,7 +57,8 @@ def compare(
         make(beside, other)
         perplexities = {other: _measure(beside, words, other, threads, progress)}
     finally:
-        beside.unlink(missing_ok=True)
+        for path in (beside, manifest_path(beside)):
+            path.unlink(missing_ok=True)
     report = make(out, kept)
     perplexities[kept] = _measure(out, words, kept, threads, progress)
     return Comparison(report, kept, {merge: perplexities[merge] for merge in MERGES})

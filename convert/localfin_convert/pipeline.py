@@ -3,7 +3,7 @@
 import time
 import zlib
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from typing import TypeVar
 from localfin_convert.adapter import Weighted, weighted
 from localfin_convert.merge import Block, Converted, blocks, convert_block
 from localfin_convert.plan import Plan, Request, make_plan
+from localfin_convert.provenance.inputs import InputFile, InputHashes
 from localfin_convert.read.positional import OpenFiles
 from localfin_convert.verify.verification import Verification, Verifier
 from localfin_convert.write.journal import Journal, is_of_plan, plan_digest
@@ -30,6 +31,7 @@ from localfin_convert.write.output import (
 from localfin_models.cores import available_cores
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
+from localfin_models.manifest import HashedFile, manifest_path, staged_manifest
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -50,6 +52,11 @@ class Report:
     verification: Verification | None
     """What was compared before the file got its name; None where that was not asked for."""
     seconds: float
+    manifest: Path
+    licences: tuple[str, ...]
+    """Of base and adapters."""
+    remarks: tuple[str, ...]
+    """What a user must hear: licences that limit use, an adapter that names another base."""
 
     @property
     def out(self) -> Path:
@@ -81,16 +88,17 @@ def convert(
     verify: bool = True,
     progress: Progress | None = None,
     stage: Callable[[str], None] | None = None,
+    remark: Callable[[str], None] | None = None,
 ) -> Report:
     """Merge `adapters` into `base`, convert to GGUF, quantize and verify; `out` appears only when whole and right.
 
     `merge_onto`, `16bit` or `dequantized`, says which weights the adapters are added to, for adapters trained over a
     quantized base: the published ones, or those the training saw (NF4 unless `base` is a checkpoint that bitsandbytes
     quantized). None takes `base` as it is. `resume` goes on where a killed run of the same plan stopped, if one left
-    something. `stage` is told what is being verified. Raises NotFound, InputRefused, NotEnough or IntegrityFailed;
-    nothing is left behind then.
+    something. `stage` is told what is being verified, `remark` each line of `Report.remarks` before the first tensor is
+    read. Raises NotFound, InputRefused, NotEnough or IntegrityFailed; nothing is left behind then.
     """
-    started = time.monotonic()
+    started, threads = time.monotonic(), threads or available_cores()
     journal_at = journal_path(out)
     refuse_existing(out, force=force or (resume and journal_at.is_file()))
     asked = Request(
@@ -102,17 +110,21 @@ def convert(
         merge_onto=merge_onto,
         split_max_bytes=split_max_bytes,
     )
-    plan, threads = make_plan(asked), threads or available_cores()
+    plan = make_plan(asked)
     paths, sizes, digest = output_paths(out, len(plan.parts)), [part.n_bytes for part in plan.parts], plan_digest(plan)
     if resume := resume and is_of_plan(journal_at, digest):
         take_back(paths, sizes, journal_at)
     for path in paths:
         refuse_existing(path, force=force)
     refuse_small_disk(paths, plan.total_bytes)
+    for line in plan.provenance.remarks:
+        (remark or _unheard)(line)
     verifier = Verifier(asked, plan, threads) if verify else None
     with (
+        staged_manifest(paths[0]) as put_manifest,
         whole_output(paths, sizes, journal=journal_at, resume=resume) as output,
         closing(Journal(journal_at, plan, digest, output, resume=resume)) as journal,
+        InputHashes(plan.provenance.inputs, threads) as hashes,
     ):
         spans, changed = write_tensors(plan, output, journal, threads, progress)
         for number, adapter in enumerate(plan.merge.adapters):
@@ -122,22 +134,38 @@ def convert(
                         name=adapter.folder.name
                     )
                 )
-        digests = output.hash_back(spans)
+        inputs = hashes.result()
+        spans += write_headers(plan, inputs, output)
+        files = tuple(map(Written, paths, sizes, output.hash_back(spans)))
+        made = [HashedFile(file.path.name, file.n_bytes, file.sha256) for file in files]
         verification = verifier.verify(output, stage) if verifier is not None else None
-    seconds = time.monotonic() - started
-    files = tuple(map(Written, paths, sizes, digests))
-    return Report(files, quantization, plan.parameters, changed.total(), verification, seconds)
+        put_manifest(plan.provenance.manifest(made, inputs, parameters=plan.parameters, changed=changed.total()))
+    return Report(
+        files, quantization, plan.parameters, changed.total(), verification, time.monotonic() - started,
+        manifest_path(paths[0]),
+        tuple(licence.key for licence in plan.provenance.licences), plan.provenance.remarks,
+    )  # fmt: skip
+
+
+def _unheard(line: str) -> None:
+    pass
+
+
+def write_headers(plan: Plan, inputs: Mapping[InputFile, str], output: Output) -> list[Span]:
+    """Last of all: the first names the inputs' hashes, and until then no part can be taken for a GGUF."""
+    spans = list[Span]()
+    for part in plan.parts:
+        header = plan.provenance.sealed(part.header, inputs)
+        output.write(header, part.offset)
+        spans.append(Span(part.offset, len(header), zlib.crc32(header)))
+    return spans
 
 
 def write_tensors(
     plan: Plan, output: Output, journal: Journal, threads: int, progress: Progress | None
 ) -> tuple[list[Span], Counter[int]]:
-    """Writes headers and missing tensors; returns what stands where, and how many weights each adapter changed."""
-    spans = list[Span]()
-    for part in plan.parts:
-        output.write(part.header, part.offset)
-        spans.append(Span(part.offset, len(part.header), zlib.crc32(part.header)))
-    spans += [span for tensor in journal.whole.values() for span in tensor.spans]
+    """Writes the missing tensors; returns what stands where, and how many weights each adapter changed."""
+    spans = [span for tensor in journal.whole.values() for span in tensor.spans]
     changed, total = sum((tensor.changed for tensor in journal.whole.values()), Counter[int]()), plan.read_bytes
     done = sum(plan.tensors[number].read_bytes for number in journal.whole)
     with OpenFiles() as files, ThreadPoolExecutor(threads, "convert") as pool:

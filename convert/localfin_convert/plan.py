@@ -1,7 +1,7 @@
 """What is decided before a tensor is read: each output tensor, its source, its changes, its type, its bytes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
 from math import prod
 from pathlib import Path
@@ -15,7 +15,8 @@ from localfin_convert.architectures import Family, Tensor, family_of
 from localfin_convert.bitsandbytes.trained import onto
 from localfin_convert.keys import Key
 from localfin_convert.metadata import file_type_key, general_keys, size_label, version_key
-from localfin_convert.prompt_format import resolve_prompt_format
+from localfin_convert.prompt_format import BASE, SEED, resolve_prompt_format
+from localfin_convert.provenance import Provenance, provenance_of
 from localfin_convert.quantize import ggml, types
 from localfin_convert.quantize.types import Choice
 from localfin_convert.read.checkpoint import Checkpoint, open_checkpoint
@@ -44,6 +45,14 @@ class Request:
     """`16bit` or `dequantized` (see `bitsandbytes.trained`); None for the base as it is."""
     split_max_bytes: int | None = None
     """Of the tensors in one file of several; None for a single file."""
+
+    def options(self) -> dict[str, object]:
+        """Those that are not at their default, by name; a file among them as its path."""
+        own = {field.name: field.default for field in fields(self) if field.name not in ("base", "adapters", "name")}
+        given = {name: getattr(self, name) for name, default in own.items() if getattr(self, name) != default}
+        if self.prompt_format not in (None, SEED, BASE):
+            given["prompt_format"] = Path(str(self.prompt_format))
+        return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,7 @@ class Part:
     """A file of the output."""
 
     header: bytes
+    """With placeholders for the hashes of the inputs (`Provenance.sealed`)."""
     offset: int
     """Of its first byte in the whole output."""
     n_bytes: int
@@ -90,6 +100,7 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Plan:
     merge: Merge
+    provenance: Provenance
     merge_onto: str
     """`16bit` or `dequantized`."""
     quantization: str
@@ -153,9 +164,11 @@ def make_plan(asked: Request) -> Plan:
     check_templates(vocabulary)
     general = general_keys(asked.base, family.name, asked.name, _size_label(shapes, family), family.first_keys())
     choices = _choices(shapes, family, asked.quantization, merge.checkpoint)
-    keys = [*general, *_model_keys(family, asked.quantization, vocabulary)]
+    provenance = provenance_of(merge, asked.options())
+    model = _model_keys(family, asked.quantization, vocabulary)
+    keys = [*general, *provenance.general_keys(), *model, *provenance.own_keys()]
     parts, tensors = _lay_out(keys, drafts, shapes, choices, asked.split_max_bytes)
-    return Plan(merge, merge_onto, asked.quantization, parts, tensors)
+    return Plan(merge, provenance, merge_onto, asked.quantization, parts, tensors)
 
 
 def _drafts(merge: Merge, family: Family) -> list[_Draft]:

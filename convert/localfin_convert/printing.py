@@ -1,6 +1,7 @@
 """A plan and a report in words and as JSON."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from localfin_convert.as_lora import LoraPlan, LoraReport
@@ -26,6 +27,7 @@ def plan_text(plan: Plan, threads: int) -> str:
         _("tensors   {count} ({parameters:,} parameters), {types}").format(
             count=len(plan.outputs), parameters=plan.parameters, types=types
         ),
+        _("licences  {licences}").format(licences=_licences(licence.key for licence in plan.provenance.licences)),
         _("reads     {size:,.1f} MB").format(size=plan.read_bytes / 1e6),
         _("writes    {size:,.1f} MB, nothing else on disk").format(size=plan.total_bytes / 1e6),
         *([_("merges    onto the dequantized base")] if plan.merge_onto == "dequantized" else []),
@@ -51,7 +53,12 @@ def plan_json(plan: Plan, threads: int) -> str:
     return json.dumps({
         "tensors": tensors, "parameters": plan.parameters, "merge_onto": plan.merge_onto, "read_bytes": plan.read_bytes,
         "write_bytes": plan.total_bytes, "memory_bytes": cost.memory_bytes, "seconds": round(cost.seconds, 3),
+        "licenses": [licence.key for licence in plan.provenance.licences], "remarks": plan.provenance.remarks,
     })  # fmt: skip
+
+
+def _licences(names: Iterable[str]) -> str:
+    return ", ".join(names) or _("none named")
 
 
 def _shape(first: PlannedTensor, *others: PlannedTensor) -> tuple[int, ...]:
@@ -67,6 +74,9 @@ def report_text(report: Report) -> str:
         text += "\n" + _("the adapter changed {changed:,} weights").format(changed=report.changed)
     if report.verification is not None:
         text += "\n" + verification_text(report.verification)
+    text += "\n" + _("licences: {licences}; manifest: {manifest}").format(
+        licences=_licences(report.licences), manifest=report.manifest
+    )
     if len(report.files) == 1:
         return text + f"\nsha256 {report.sha256}"
     return "\n".join([text, *(f"sha256 {file.sha256}  {file.path.name}" for file in report.files)])
@@ -81,7 +91,8 @@ def _report_fields(report: Report) -> dict[str, object]:
         "out": str(report.out), "quantization": report.quantization, "parameters": report.parameters,
         "bytes": report.n_bytes, "sha256": report.sha256, "changed": report.changed,
         "verification": None if report.verification is None else asdict(report.verification),
-        "seconds": round(report.seconds, 3),
+        "seconds": round(report.seconds, 3), "manifest": str(report.manifest),
+        "licenses": report.licences, "remarks": report.remarks,
         "files": [{"path": str(file.path), "bytes": file.n_bytes, "sha256": file.sha256} for file in report.files],
     }  # fmt: skip
 

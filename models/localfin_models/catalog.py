@@ -1,14 +1,12 @@
 """The models on this machine: the starter, those in the home's `models` folder, and any path. Reads no tensor."""
 
-import contextlib
-import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from localfin_models.errors import InputRefused, LocalfinError, NotFound
+from localfin_models.files import write_whole
 from localfin_models.gguf_parts import is_later_part
 from localfin_models.home import home
 from localfin_models.language import _
@@ -77,7 +75,7 @@ def use_model(named: str | Path | None) -> Path:
         return default_model()
     path = find_model(named).absolute()
     try:
-        _write_whole(choice, json.dumps({"default": str(path)}, ensure_ascii=False, indent=1) + "\n")
+        write_whole(choice, json.dumps({"default": str(path)}, ensure_ascii=False, indent=1) + "\n")
     except OSError as error:
         reason = _("{path} cannot be written: {error}; name another folder in LOCALFIN_HOME")
         raise LocalfinError(reason.format(path=choice, error=error.strerror)) from None
@@ -100,62 +98,19 @@ def list_models() -> list[Entry]:
     return [Entry(name, path, origin, path.stat().st_size, path == default) for name, path, origin in found]
 
 
-def file_sha256(path: Path) -> str:
-    """The file's SHA-256 in hex. Computed once for a path, size and time of change: 0.6 GB a second otherwise.
-
-    A home that cannot be used is no error here: then it is computed every time.
-    """
-    path = path.resolve()
-    state = path.stat()
-    key, stamp = str(path), [state.st_size, state.st_mtime_ns, state.st_ino]
-    cache = _hash_cache()
-    known = _read_json(cache) if cache else {}
-    entry = known.get(key)
-    if isinstance(entry, dict) and entry.get("stamp") == stamp and isinstance(entry.get("sha256"), str):
-        return str(entry["sha256"])
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    known[key] = {"stamp": stamp, "sha256": digest}
-    if cache:
-        # A home that cannot be written costs time only.
-        with contextlib.suppress(OSError):
-            _write_whole(cache, json.dumps(known, ensure_ascii=False, indent=1) + "\n")
-    return digest
-
-
-def _hash_cache() -> Path | None:
-    try:
-        return home() / "cache" / "sha256.json"
-    except LocalfinError:
-        return None
-
-
 def _choice_file() -> Path:
     return home() / _CHOICE
 
 
 def _read_choice() -> Path | None:
-    value = _read_json(_choice_file()).get("default")
-    return Path(value) if isinstance(value, str) and value else None
-
-
-def _read_json(path: Path) -> dict[str, object]:
+    path = _choice_file()
     try:
         value = json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (OSError, ValueError) as error:
-        if path.name != _CHOICE:
-            return {}
-        if isinstance(error, OSError):
-            raise LocalfinError(_("{path} cannot be read: {error}").format(path=path, error=error.strerror)) from None
+        return None
+    except OSError as error:
+        raise LocalfinError(_("{path} cannot be read: {error}").format(path=path, error=error.strerror)) from None
+    except ValueError:
         raise InputRefused(_("{path} is damaged; remove it and choose a model again").format(path=path)) from None
-    return value if isinstance(value, dict) else {}
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write beside and rename, so that a reader never sees half."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    beside.write_text(text, "utf-8")
-    beside.replace(path)
+    default = value.get("default") if isinstance(value, dict) else None
+    return Path(default) if isinstance(default, str) and default else None

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-_NAME = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
+_NAME = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<ending>\.gguf(\.part)?)")
+"""A part that still grows, and is verified before it has its name, ends in `.part`."""
 
 
 def part_paths(first: Path, count: int) -> list[Path] | None:
@@ -11,7 +12,8 @@ def part_paths(first: Path, count: int) -> list[Path] | None:
     match = _NAME.fullmatch(first.name)
     if match is None or (int(match["number"]), int(match["count"])) != (1, count):
         return None
-    return [first.with_name(f"{match['stem']}-{number:05d}-of-{count:05d}.gguf") for number in range(1, count + 1)]
+    stem, ending = match["stem"], match["ending"]
+    return [first.with_name(f"{stem}-{number:05d}-of-{count:05d}{ending}") for number in range(1, count + 1)]
 
 
 def is_later_part(path: Path) -> bool:

@@ -33,11 +33,13 @@ def test_converts_and_says_how_far_it_is(checkpoint: Make, adapter: Make, tmp_pa
     lines = done.stderr.splitlines()
     full = next(at for at, line in enumerate(lines) if "100 %" in line)
     stages = [at for at, line in enumerate(lines) if " verifying: " in line]
-    assert "MB/s" in lines[0]
+    assert "no licence" in lines[0]
+    assert "trained on tiny" in lines[1]
+    assert "MB/s" in lines[2]
     assert stages == list(range(full + 1, full + 1 + len(stages)))
     words = (
         "q4_k_m", "the adapter changed", "sentencepiece", "rewrites texts", "none", "4 of 4 layers", "KL mean",
-        "quantization alone", "from the base", "verified in", "sha256 ",
+        "quantization alone", "from the base", "verified in", str(out) + ".json", "sha256 ",
     )  # fmt: skip
     for line, word in zip(lines[stages[-1] + 1 :], words, strict=True):
         assert word in line

@@ -27,7 +27,7 @@ def test_both_merges_are_measured_and_one_is_kept(top: Path, tmp_path: Path) -> 
         command, [*arguments, "--merge-onto", "dequantized", "--no-verify"], catch_exceptions=False
     )
     found = json.loads(run.stdout)
-    assert [path.name for path in folder.iterdir()] == ["m.gguf"]
+    assert sorted(path.name for path in folder.iterdir()) == ["m.gguf", "m.gguf.json"]
     assert found["merge_onto"] == "dequantized"
     for merge, measured in found["perplexity"].items():
         out = tmp_path / merge / "m.gguf"

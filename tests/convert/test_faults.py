@@ -52,9 +52,10 @@ def test_a_failing_disk_leaves_nothing(
 def test_a_kill_leaves_at_most_the_part(checkpoint: Make, tmp_path: Path, top: Path, fault: str) -> None:
     base, out = checkpoint(), tmp_path / "out.gguf"
     assert run([str(base), "-o", str(out)], top, fault).returncode == -signal.SIGKILL
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "out.gguf.part", "out.gguf.part.journal"]
+    left = ["base", "out.gguf.part", "out.gguf.part.journal", *(["out.gguf.part.json"] if "rename" in fault else [])]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
     assert run([str(base), "-o", str(out), "--resume"], top).returncode == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "out.gguf"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "out.gguf", "out.gguf.json"]
 
 
 def test_an_interrupt_leaves_nothing(checkpoint: Make, tmp_path: Path, top: Path) -> None:

@@ -22,6 +22,7 @@ from tests.convert.tiny import convert
 
 from localfin_convert import write_lora
 from localfin_models.errors import InputRefused
+from localfin_models.manifest import verify_model
 
 Make = Callable[..., Path]
 Point = tuple[str, int]
@@ -113,7 +114,15 @@ def folder(parent: Path, name: str) -> Path:
 
 
 def contents(where: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(where.iterdir())}
+    """Without the manifests, which name the time: `check_manifest` looks at them."""
+    models = sorted(path for path in where.iterdir() if path.suffix != ".json")
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in models}
+
+
+def check_manifest(where: Path, point: Point) -> None:
+    """At any instant it is the right one or none."""
+    for manifest in where.glob("*.gguf.json"):
+        assert verify_model(manifest.with_suffix("")).files, point
 
 
 def older(where: Path, subject: Subject) -> dict[str, str]:
@@ -132,6 +141,7 @@ def check_kill(subject: Subject, where: Path, point: Point, *, force: bool) -> N
     finals = {file: digest for file, digest in after.items() if ".part" not in file}
     assert all(file.startswith("model.gguf.part") or file.removesuffix(".part") in subject.files
                for file in after.keys() - finals.keys()), (point, after)  # fmt: skip
+    check_manifest(where, point)
     first = min(subject.files)
     if first in finals:  # what is opened leads to the old files or to the new ones
         assert finals in (before, subject.files), point
@@ -141,6 +151,7 @@ def check_kill(subject: Subject, where: Path, point: Point, *, force: bool) -> N
         force = True
     subject.again(out, force=force)
     assert contents(where) == subject.files, point
+    check_manifest(where, point)
 
 
 def check_failure(subject: Subject, where: Path, point: Point, error: str, *, force: bool) -> None:
@@ -149,6 +160,7 @@ def check_failure(subject: Subject, where: Path, point: Point, error: str, *, fo
     fault = f"--inject={name}:error={error}:when={number}"
     done = subject.run(where / "model.gguf", *(("--force",) if force else ()), fault=fault)
     after = contents(where)
+    check_manifest(where, point)
     if done.returncode == 0:
         assert name in AFTER_THE_NAMES, point
         left = {"model.gguf.part.journal"} if name == "unlink" else set[str]()

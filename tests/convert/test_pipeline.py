@@ -53,13 +53,12 @@ def test_shards_threads_and_repeats_change_nothing(checkpoint: Make, adapter: Ma
     for out in outs:
         out.parent.mkdir()
     whole, split = checkpoint("whole"), checkpoint("split", shards=3)
-    digests = {
-        convert(whole, [lora], outs[0], threads=1).sha256,
-        convert(split, [lora], outs[1], threads=2).sha256,
-        convert(whole, [lora], outs[2], threads=5).sha256,
-    }
-    assert len(digests) == 1
+    convert(whole, [lora], outs[0], threads=1)
+    convert(split, [lora], outs[1], threads=2)
+    convert(whole, [lora], outs[2], threads=5)
     assert outs[0].read_bytes() == outs[2].read_bytes()
+    first, second = (GGUFReader(out) for out in outs[:2])  # the names and hashes of the shards are in the header
+    assert [(t.name, t.data.tobytes()) for t in first.tensors] == [(t.name, t.data.tobytes()) for t in second.tensors]
 
 
 def test_output_is_there_only_when_whole(checkpoint: Make, tmp_path: Path) -> None:
@@ -79,7 +78,7 @@ def test_a_stale_part_is_replaced(checkpoint: Make, tmp_path: Path) -> None:
     out = tmp_path / "out.gguf"
     (tmp_path / "out.gguf.part").write_bytes(b"x" * 50_000_000)
     convert(checkpoint(), [], out)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "out.gguf"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "out.gguf", "out.gguf.json"]
 
 
 def spoil(tensors: dict, name: str, value: int) -> dict:

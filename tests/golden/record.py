@@ -18,6 +18,14 @@ DESCRIPTIVE = frozenset(
     for key in ("name", "basename", "finetune", "version", "organization", "author", "description", "size_label")
 )
 """Keys that only name or describe the model: the usual tools guess them from folder names."""
+_PROVENANCE = ("general.license", "general.base_model.", "localfin.")
+"""Keys that say where the model comes from: the usual tools take licence and base from the model card alone, which no
+case has, and the rest is ours."""
+
+
+def is_compared(key: str) -> bool:
+    return key not in DESCRIPTIVE and not key.startswith(_PROVENANCE)
+
 
 _DIGITS = 12
 _LONGEST = 60
@@ -53,7 +61,7 @@ def record(path: Path) -> dict[str, Any]:
         digest = hashlib.sha256(cursor.data[start + offset : start + end]).hexdigest()
         tensors.append([name, kind.name, shape, digest])
     assert start + -(-end // 32) * 32 == len(cursor.data), "the file does not end where its tensors end"
-    return {"keys": [key for key in keys if key[0] not in DESCRIPTIVE], "tensors": tensors}
+    return {"keys": [key for key in keys if is_compared(key[0])], "tensors": tensors}
 
 
 def dump(golden: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from localfin_models import catalog
 from localfin_models.errors import InputRefused, NotFound
+from localfin_models.files import file_sha256
 
 
 @pytest.fixture(autouse=True)
@@ -97,17 +98,20 @@ def test_a_damaged_choice_is_said_and_repaired_by_choosing(home, starter, kept):
 
 
 def test_the_hash_is_right_kept_and_renewed(home, kept):
+    """Of a file that is large enough for it."""
+    os.truncate(kept, 16 << 20)
+
     def true_hash() -> str:
         return hashlib.sha256(kept.read_bytes()).hexdigest()
 
-    assert catalog.file_sha256(kept) == true_hash()
+    assert file_sha256(kept) == true_hash()
     cache = home / "cache" / "sha256.json"
     stored = json.loads(cache.read_text())
     stored[str(kept.resolve())]["sha256"] = "f" * 64
     cache.write_text(json.dumps(stored))
-    assert catalog.file_sha256(kept) == "f" * 64  # not computed again
-    kept.write_bytes(b"KEPT")
+    assert file_sha256(kept) == "f" * 64  # not computed again
+    kept.write_bytes(b"KEPT" * (4 << 20))
     os.utime(kept, ns=(1, 1))
-    assert catalog.file_sha256(kept) == true_hash()
+    assert file_sha256(kept) == true_hash()
     cache.write_text("damaged")
-    assert catalog.file_sha256(kept) == true_hash()
+    assert file_sha256(kept) == true_hash()

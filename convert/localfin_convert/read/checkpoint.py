@@ -96,13 +96,18 @@ def without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def shard_paths(folder: Path) -> list[Path]:
+    """The checkpoint's safetensors files: those that the index lists, else model*.safetensors."""
+    index = folder / INDEX
+    if index.is_file():
+        return [folder / name for name in sorted(set(_weight_map(index).values()))]
+    return sorted(folder.glob("model*.safetensors"))
+
+
 def _tensors(folder: Path) -> dict[str, StoredTensor]:
     index = folder / INDEX
     weight_map = _weight_map(index) if index.is_file() else None
-    if weight_map is None:
-        shards = sorted(path.name for path in folder.glob("model*.safetensors"))
-    else:
-        shards = sorted(set(weight_map.values()))
+    shards = [path.name for path in shard_paths(folder)]
     if not shards:
         pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
         if pickles:

@@ -20,6 +20,7 @@ from typing import BinaryIO
 from localfin_convert.read.positional import read_at, write_at
 from localfin_models.errors import InputRefused, IntegrityFailed, NotEnough, NotFound
 from localfin_models.language import _
+from localfin_models.manifest import manifest_path, may_be_replaced
 
 _SUFFIX = ".gguf"
 
@@ -104,6 +105,10 @@ def refuse_existing(out: Path, *, force: bool) -> None:
         )
     if exists and not force:
         raise InputRefused(_("{out} exists; --force replaces it").format(out=out))
+    if not force and not may_be_replaced(manifest_path(out)):
+        raise InputRefused(
+            _("{out} exists and is no manifest of a model; --force replaces it").format(out=manifest_path(out))
+        )
 
 
 def take_back(paths: Sequence[Path], sizes: Sequence[int], journal: Path) -> None:

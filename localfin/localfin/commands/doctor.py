@@ -158,7 +158,8 @@ def _home() -> Finding:
 
 
 def _starter() -> Finding:
-    from localfin_models.catalog import STARTER, file_sha256
+    from localfin_models.catalog import STARTER
+    from localfin_models.files import file_sha256
     from localfin_models.gguf_header import check_gguf
 
     try:

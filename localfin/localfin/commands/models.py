@@ -1,6 +1,7 @@
 """`localfin models`: what is here, what is in it, and which one answers."""
 
 import json
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,13 @@ import click
 from localfin.text import clean_text
 from localfin_models import catalog
 from localfin_models.errors import LocalfinError
-from localfin_models.gguf_header import check_gguf
+from localfin_models.files import file_sha256
+from localfin_models.gguf_header import GgufHeader, check_gguf
 from localfin_models.language import _
+from localfin_models.licences import Licence
+from localfin_models.manifest import manifest_path, verify_model
+
+_BASE = "general.base_model.0."
 
 
 @click.group(
@@ -45,7 +51,7 @@ def list_models(as_json: bool) -> None:
 @models.command(
     "show",
     short_help=_("Show what a model's file says about itself."),
-    help=_("Name, architecture, quantization, size, context and SHA-256 of MODEL, or of the default."),
+    help=_("Name, architecture, quantization, size, context, origin and SHA-256 of MODEL, or of the default."),
 )
 @click.argument("model", required=False)
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON object."))
@@ -72,11 +78,34 @@ def use(model: str) -> None:
     click.echo(_("{path} is the default now").format(path=chosen), err=True)
 
 
+@models.command(
+    "verify",
+    short_help=_("Check that a model is the one that was made."),
+    help=_("Read MODEL, or the default, whole, and compare it with the manifest that `convert` wrote beside it."),
+)
+@click.argument("model", required=False)
+@click.option("--json", "as_json", is_flag=True, help=_("Print one JSON object."))
+def verify(model: str | None, as_json: bool) -> None:
+    path = catalog.find_model(model)
+    manifest = verify_model(path)
+    if as_json:
+        facts = {"path": str(path.absolute()), "made": manifest.made, "bytes": manifest.n_bytes}
+        click.echo(json.dumps({**facts, "sha256": {file.name: file.sha256 for file in manifest.files}}))
+        return
+    click.echo(
+        clean_text(
+            _("{path} is what was made on {made}: {size:,.1f} MB, every byte as in its manifest").format(
+                path=path, made=manifest.made, size=manifest.n_bytes / 1e6
+            )
+        )
+    )
+
+
 def describe(path: Path) -> dict[str, Any]:
     """What `models show` prints. Raises InputRefused."""
     header = check_gguf(path)
     try:
-        digest = catalog.file_sha256(path)
+        digest = file_sha256(path)
     except OSError as error:
         raise LocalfinError(str(error)) from None
     return {
@@ -89,5 +118,33 @@ def describe(path: Path) -> dict[str, Any]:
         "layers": header.layers,
         "n_ctx_train": header.n_ctx_train,
         "vocabulary": header.vocabulary,
+        **_origin(header),
         "sha256": digest,
     }
+
+
+def _origin(header: GgufHeader) -> dict[str, str]:
+    """What the file says of where it comes from; only what it says."""
+
+    def text(key: str) -> str:
+        return clean_text(str(header.keys.get(key, "")))
+
+    licence, name = text("general.license"), text("general.license.name")
+    base = "/".join(part for part in map(text, (f"{_BASE}organization", f"{_BASE}name")) if part)
+    adapters = takewhile(bool, (text(f"localfin.adapter.{number}.name") for number in count()))
+    version, manifest = text("localfin.version"), manifest_path(header.path)
+    said = {
+        "license": f"{licence} ({name})" if name else licence,
+        "limits": ", ".join(_limits(licence, name)),
+        "base": base,
+        "adapters": ", ".join(adapters),
+        "made_by": f"localfin {version}" if version else "",
+        "manifest": str(manifest.absolute()) if manifest.is_file() else "",
+    }
+    return {key: value for key, value in said.items() if value}
+
+
+def _limits(licence: str, name: str) -> list[str]:
+    """Of each licence in an SPDX expression."""
+    every = [Licence(one.strip().lower(), name) for one in licence.split(" AND ") if one.strip()]
+    return list(dict.fromkeys(one.sentence() for one in every if one.limits))

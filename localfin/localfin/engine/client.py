@@ -14,9 +14,9 @@ from localfin.engine.events import Event, LoadOptions, Lora, Message, ModelInfo,
 from localfin.engine.frames import count, event_of
 from localfin.engine.memory import estimate
 from localfin.text import clean_text
-from localfin_models.catalog import file_sha256
 from localfin_models.cores import available_cores
 from localfin_models.errors import InputRefused
+from localfin_models.files import file_sha256
 from localfin_models.gguf_header import GgufHeader, check_gguf
 from localfin_models.language import _
 from localfin_models.seal import WorkerLimits
