@@ -3,8 +3,10 @@
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from localfin_convert import pipeline
 from localfin_convert.adapter import Weighted
@@ -96,15 +98,13 @@ class _Size(click.ParamType[int]):
 @click.option("--no-verify", is_flag=True, help=_("Do not compare the output with its source."))
 @click.option("--threads", type=click.IntRange(1, 256), help=_("Default: the cores this process may use."))
 @click.option("--json", "as_json", is_flag=True, help=_("One JSON object on stdout."))
+@click.pass_context
 def convert(
+    context: click.Context,
     base: Path,
-    adapters: tuple[Weighted, ...],
     out: Path,
     quantization: str | None,
     as_lora: bool,
-    prompt_format: str | None,
-    merge_onto: str | None,
-    split_max_bytes: int | None,
     compare_text: Path | None,
     force: bool,
     resume: bool,
@@ -112,57 +112,62 @@ def convert(
     no_verify: bool,
     threads: int | None,
     as_json: bool,
+    **of_request: Any,
 ) -> None:
+    _refuse_mixed(context)
     if as_lora:
-        if prompt_format or merge_onto or split_max_bytes or compare_text or resume or no_verify:
-            raise click.UsageError(
-                _(
-                    "--as-lora goes without --prompt-format, --merge-onto, --split-max-size, --compare, --resume"
-                    " and --no-verify"
-                )
-            )
-        _as_lora(base, adapters, out, quantization or "f32", force=force, dry_run=dry_run, as_json=as_json)
+        _as_lora(base, of_request["adapters"], out, quantization or "f32", force=force, dry_run=dry_run, as_json=as_json)
         return
-    if compare_text is not None and (dry_run or split_max_bytes or not adapters):
-        raise click.UsageError(
-            _("--compare needs an adapter (-a FOLDER) and goes without --dry-run and --split-max-size")
-        )
-    threads, quantization = threads or available_cores(), quantization or "q4_k_m"
+    threads = threads or available_cores()
+    asked = Request(base, quantization=quantization or "q4_k_m", name=out.stem, **of_request)
     if dry_run:
-        refuse_existing(out, force=force)
-        plan = make_plan(
-            Request(
-                base,
-                adapters,
-                quantization,
-                out.stem,
-                prompt_format=prompt_format,
-                merge_onto=merge_onto,
-                split_max_bytes=split_max_bytes,
-            )
-        )
-        refuse_small_disk(output_paths(out, len(plan.parts)), plan.total_bytes)
-        for line in plan.provenance.remarks:
-            _remark(line)
-        click.echo(plan_json(plan, threads) if as_json else plan_text(plan, threads))
+        _dry_run(asked, out, threads, force=force, as_json=as_json)
         return
 
-    def make(path: Path, onto: str | None) -> Report:
+    def make(asked: Request, path: Path) -> Report:
         with ProgressBar(path.name) as progress:
-            return pipeline.convert(
-                base, adapters, path, quantization,
-                prompt_format=prompt_format, merge_onto=onto, split_max_bytes=split_max_bytes, force=force,
-                resume=resume, threads=threads, verify=not no_verify and path == out, progress=progress,
-                stage=progress.stage, remark=_remark,
+            return pipeline.carry_out(
+                asked, path, force=force, resume=resume, threads=threads, verify=not no_verify and path == out,
+                progress=progress, stage=progress.stage, remark=_remark,
             )  # fmt: skip
 
     if compare_text is not None:
         refuse_existing(out, force=force)
-        found = compare(base, out, compare_text, merge_onto, make, threads, _measuring)
+        found = compare(asked, out, compare_text, make, threads, _measuring)
         click.echo(comparison_json(found) if as_json else comparison_text(found))
         return
-    report = make(out, merge_onto)
+    report = make(asked, out)
     click.echo(report_json(report) if as_json else report_text(report), err=not as_json)
+
+
+_WITHOUT = {
+    "as_lora": ("prompt_format", "merge_onto", "split_max_bytes", "compare_text", "resume", "no_verify"),
+    "compare_text": ("dry_run", "split_max_bytes"),
+}
+"""Which options mean nothing beside another, by the names of their parameters."""
+
+
+def _refuse_mixed(context: click.Context) -> None:
+    spelled = {str(param.name): param.opts[-1] for param in context.command.params}
+    given = [name for name in spelled if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    for name, others in _WITHOUT.items():
+        if name not in given:
+            continue
+        if unwanted := [spelled[other] for other in others if other in given]:
+            raise click.UsageError(
+                _("{option} goes without {others}").format(option=spelled[name], others=", ".join(unwanted))
+            )
+        if "adapters" not in given:
+            raise click.UsageError(_("{option} needs an adapter: name one with -a FOLDER").format(option=spelled[name]))
+
+
+def _dry_run(asked: Request, out: Path, threads: int, *, force: bool, as_json: bool) -> None:
+    refuse_existing(out, force=force)
+    plan = make_plan(asked)
+    refuse_small_disk(output_paths(out, len(plan.parts)), plan.total_bytes)
+    for line in plan.provenance.remarks:
+        _remark(line)
+    click.echo(plan_json(plan, threads) if as_json else plan_text(plan, threads))
 
 
 def _measuring(merge: str) -> ProgressBar:
@@ -183,8 +188,6 @@ def _as_lora(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    if not adapters:
-        raise click.UsageError(_("--as-lora makes a GGUF of adapters: name one with -a FOLDER"))
     if dry_run:
         refuse_existing(out, force=force)
         plan = plan_lora(base, adapters, quantization, out.stem)

@@ -6,11 +6,12 @@ can go wrong goes wrong before the output exists, and no two of them take up the
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from localfin_convert.bitsandbytes.trained import MERGES
 from localfin_convert.pipeline import Report
+from localfin_convert.plan import Request
 from localfin_convert.read.checkpoint import open_checkpoint
 from localfin_convert.verify.llama import DEFAULT_N_CTX, open_llama
 from localfin_convert.verify.perplexity import Perplexity
@@ -19,8 +20,8 @@ from localfin_models.language import _
 from localfin_models.manifest import manifest_path
 
 MAX_TEXT = 1 << 26  # bytes; hours of computing before that
-Make = Callable[[Path, str], Report]
-"""Converts to a path, merging onto one of MERGES."""
+Make = Callable[[Request, Path], Report]
+"""Converts to a path."""
 Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 """Of measuring one of MERGES: called with tokens of the text done and in all."""
 
@@ -36,30 +37,30 @@ class Comparison:
 
 
 def compare(
-    base: Path, out: Path, text: Path, kept: str | None, make: Make, threads: int, progress: Progress
+    asked: Request, out: Path, text: Path, make: Make, threads: int, progress: Progress
 ) -> Comparison:
-    """Makes both merges and keeps `kept`, the one onto the 16-bit base if None.
+    """Makes both merges and keeps the one that is asked for, that onto the 16-bit base if none is.
 
-    Raises NotFound without `text`; InputRefused where it is no text or too short, or where `base` is quantized: from
+    Raises NotFound without `text`; InputRefused where it is no text or too short, or where the base is quantized: from
     such a base one merge can be made.
     """
     words = _read(text)
-    if open_checkpoint(base).is_quantized:
+    if open_checkpoint(asked.base).is_quantized:
         raise InputRefused(
-            _("{name} is quantized; give the 16-bit base, from which both merges are made").format(name=base.name)
+            _("{name} is quantized; give the 16-bit base, from which both merges are made").format(name=asked.base.name)
         )
-    kept = kept or MERGES[0]
+    kept = asked.merge_onto or MERGES[0]
     other = next(merge for merge in MERGES if merge != kept)
     beside = out.with_name(f"{out.stem}.{other}{out.suffix}")
     if beside.exists():
         raise InputRefused(_("{path} exists, where the other merge is to be measured; move it").format(path=beside))
     try:
-        make(beside, other)
+        make(replace(asked, name=beside.stem, merge_onto=other), beside)
         perplexities = {other: _measure(beside, words, other, threads, progress)}
     finally:
         for path in (beside, manifest_path(beside)):
             path.unlink(missing_ok=True)
-    report = make(out, kept)
+    report = make(replace(asked, merge_onto=kept), out)
     perplexities[kept] = _measure(out, words, kept, threads, progress)
     return Comparison(report, kept, {merge: perplexities[merge] for merge in MERGES})
 

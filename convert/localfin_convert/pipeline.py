@@ -98,18 +98,32 @@ def convert(
     something. `stage` is told what is being verified, `remark` each line of `Report.remarks` before the first tensor is
     read. Raises NotFound, InputRefused, NotEnough or IntegrityFailed; nothing is left behind then.
     """
+    asked = Request(
+        base, weighted(adapters), quantization, out.stem,
+        prompt_format=prompt_format, merge_onto=merge_onto, split_max_bytes=split_max_bytes,
+    )  # fmt: skip
+    return carry_out(
+        asked, out,
+        force=force, resume=resume, threads=threads, verify=verify, progress=progress, stage=stage, remark=remark,
+    )  # fmt: skip
+
+
+def carry_out(
+    asked: Request,
+    out: Path,
+    *,
+    force: bool = False,
+    resume: bool = False,
+    threads: int | None = None,
+    verify: bool = True,
+    progress: Progress | None = None,
+    stage: Callable[[str], None] | None = None,
+    remark: Callable[[str], None] | None = None,
+) -> Report:
+    """What `convert` does, of a request."""
     started, threads = time.monotonic(), threads or available_cores()
     journal_at = journal_path(out)
     refuse_existing(out, force=force or (resume and journal_at.is_file()))
-    asked = Request(
-        base,
-        weighted(adapters),
-        quantization,
-        out.stem,
-        prompt_format=prompt_format,
-        merge_onto=merge_onto,
-        split_max_bytes=split_max_bytes,
-    )
     plan = make_plan(asked)
     paths, sizes, digest = output_paths(out, len(plan.parts)), [part.n_bytes for part in plan.parts], plan_digest(plan)
     if resume := resume and is_of_plan(journal_at, digest):

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -71,7 +71,7 @@ class Renderer:
 
 
 @contextmanager
-def open_renderer() -> Iterator[Renderer]:
+def open_renderer() -> Generator[Renderer]:
     worker = SealedWorker("localfin_models.sealed_template:TemplateService")
     try:
         worker.start(WorkerLimits(memory_bytes=_MEMORY))

@@ -5,7 +5,7 @@ Imported by the child only. `llama.py` is the parent's side and says what each c
 
 import base64
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -145,7 +145,7 @@ class Evaluator:
         return np.ctypeslib.as_array(b.llama_get_logits(context), (count - first, self._size))
 
     @contextmanager
-    def _context(self, n_ctx: int, tap: "_Tap | None" = None) -> Iterator[Any]:
+    def _context(self, n_ctx: int, tap: "_Tap | None" = None) -> Generator[Any]:
         params = self._b.llama_context_default_params()
         params.n_ctx = params.n_batch = n_ctx
         params.n_ubatch = min(n_ctx, _UBATCH)

@@ -5,7 +5,7 @@ nothing else, and has a bound on its memory.
 """
 
 import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +119,7 @@ class Llama:
 @contextmanager
 def open_llama(
     path: Path, *more: Path, threads: int | None = None, n_ctx: int = DEFAULT_N_CTX, repack: bool = False
-) -> Iterator[Llama]:
+) -> Generator[Llama]:
     """The GGUF at `path` (of a split one: its parts in order), for texts of up to `n_ctx` tokens.
 
     `repack` rearranges the weights for the processor, which takes their size in memory once more and makes long texts

@@ -1,7 +1,7 @@
 """Whether the weights in a file are those of the merged checkpoint, as exactly as their types allow."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ class _Sums:
 
 
 @contextmanager
-def compared(plan: Plan, merged: Weights, stored: Weights) -> Iterator[Weights]:
+def compared(plan: Plan, merged: Weights, stored: Weights) -> Generator[Weights]:
     """`merged`, of which all that is asked for is compared with `stored`. Raises IntegrityFailed in the end."""
     family = family_of(plan.merge.checkpoint.config)
     kinds = {tensor.name: tensor.choice.final for tensor in plan.tensors}
