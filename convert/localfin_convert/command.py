@@ -101,6 +101,7 @@ class _Size(click.ParamType[int]):
 @click.pass_context
 def convert(
     context: click.Context,
+    /,
     base: Path,
     out: Path,
     quantization: str | None,
@@ -116,7 +117,8 @@ def convert(
 ) -> None:
     _refuse_mixed(context)
     if as_lora:
-        _as_lora(base, of_request["adapters"], out, quantization or "f32", force=force, dry_run=dry_run, as_json=as_json)
+        adapters = of_request["adapters"]
+        _as_lora(base, adapters, out, quantization or "f32", force=force, dry_run=dry_run, as_json=as_json)
         return
     threads = threads or available_cores()
     asked = Request(base, quantization=quantization or "q4_k_m", name=out.stem, **of_request)

@@ -36,9 +36,7 @@ class Comparison:
     """By merge; over the same tokens, so that they can be compared."""
 
 
-def compare(
-    asked: Request, out: Path, text: Path, make: Make, threads: int, progress: Progress
-) -> Comparison:
+def compare(asked: Request, out: Path, text: Path, make: Make, threads: int, progress: Progress) -> Comparison:
     """Makes both merges and keeps the one that is asked for, that onto the 16-bit base if none is.
 
     Raises NotFound without `text`; InputRefused where it is no text or too short, or where the base is quantized: from

@@ -155,7 +155,7 @@ def carry_out(
         verification = verifier.verify(output, stage) if verifier is not None else None
         put_manifest(plan.provenance.manifest(made, inputs, parameters=plan.parameters, changed=changed.total()))
     return Report(
-        files, quantization, plan.parameters, changed.total(), verification, time.monotonic() - started,
+        files, plan.quantization, plan.parameters, changed.total(), verification, time.monotonic() - started,
         manifest_path(paths[0]),
         tuple(licence.key for licence in plan.provenance.licences), plan.provenance.remarks,
     )  # fmt: skip
