@@ -101,6 +101,6 @@ def test_each_experts_slice_takes_its_own_delta(tmp_path: Path) -> None:
 def test_the_dry_run_shows_stacked_experts_as_one(tmp_path: Path) -> None:
     base, _ = build(small("mixtral"), tmp_path)
     result = CliRunner().invoke(convert_command, [str(base), "-o", str(tmp_path / "out.gguf"), "--dry-run", "--json"])
-    shapes = {tensor["name"]: tensor["shape"] for tensor in json.loads(result.output)["tensors"]}
+    shapes = {tensor["name"]: tensor["shape"] for tensor in json.loads(result.stdout)["tensors"]}
     assert shapes["blk.1.ffn_up_exps.weight"] == [8, 64, 64]
-    assert len(shapes) == len(json.loads(result.output)["tensors"])
+    assert len(shapes) == len(json.loads(result.stdout)["tensors"])
