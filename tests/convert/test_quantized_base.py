@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.convert.tiny import convert, write_safetensors
 from tests.golden.cases import CASES, LINEAR, Adapter, Case
@@ -184,6 +184,8 @@ def test_the_tables_are_bitsandbytes_own() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 70_000), st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1e-40, 1e-4, 0.02, 30.0]))
+@example(128, 0, 1e-40)
+@example(64 * 257, 0, 1e-40)
 def test_quantized_like_bitsandbytes(count: int, seed: int, scale: float) -> None:
     generator = np.random.default_rng(seed)
     values = (generator.standard_normal(count) * scale * generator.integers(0, 3, count)).astype(np.float32)

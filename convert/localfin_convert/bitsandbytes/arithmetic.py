@@ -78,7 +78,7 @@ def double_quantized(absmax: Floats) -> Floats:
     nested = np.abs(padded).max(axis=1)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         scaled = np.clip(padded * (np.float32(1) / nested)[:, None], -1, 1)
-    scaled[nested == 0] = -1  # a block of nothing but the mean: code 0, times an absmax of 0
+    scaled[np.isnan(scaled)] = -1  # the mean itself in a block of nothing else, or next to nothing: code 0
     position = ((scaled + np.float32(1)) * np.float32(0.5)).astype(np.float64) * _GRID + 0.5  # fused: rounded once
     codes = _grid_codes()[position.astype(np.float32).astype(np.int32)].reshape(-1)[: len(absmax)]
     return nested_scales(codes, np.repeat(nested, NESTED_BLOCK)[: len(absmax)], dynamic_table(), offset)
