@@ -13,7 +13,7 @@ Source: ggml's docs/gguf.md. Little-endian, versions 2 and 3.
 
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -25,6 +25,8 @@ from localfin_models.language import _
 
 MAX_KEYS, MAX_TENSORS, MAX_NAME, MAX_LAYERS, MAX_EXPERTS = 65_536, 1 << 18, 65_535, 4_096, 1_024
 MAX_PARTS = 1_000
+MAX_TEXTS = 1_000
+"""Of an array that is kept."""
 _MAX_DIMENSIONS = 4
 _STRING, _ARRAY = 8, 9
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -47,7 +49,10 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
-    """What the file says about itself. Arrays are left out of `keys`; `lengths` has their element counts."""
+    """What the file says about itself. Arrays are left out of `keys`; `lengths` has their element counts.
+
+    The few arrays of texts that a reader asks for are in `texts`.
+    """
 
     path: Path
     """What is opened; of several files the first."""
@@ -60,6 +65,7 @@ class GgufHeader:
     tensors: tuple[TensorInfo, ...] = field(repr=False)
     others: tuple[Path, ...] = ()
     """Where the model comes in several files, those after the first, in order."""
+    texts: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def architecture(self) -> str:
@@ -133,25 +139,26 @@ def check_gguf(path: Path) -> GgufHeader:
     return header
 
 
-def read_header(file: BinaryIO, path: Path, *, later_part: bool = False) -> GgufHeader:
+def read_header(file: BinaryIO, path: Path, *, architecture: bool = True, texts: Collection[str] = ()) -> GgufHeader:
     """The header of any GGUF in `file`, its layout checked but not what it says; `path` names it in errors.
 
-    A later part of a model in several files names no architecture.
+    `architecture`: whether it must name one. Models and adapters do; the later parts of a model in several files and
+    importance matrices do not. `texts`: the arrays of texts to keep.
     """
     size = file.seek(0, 2)
     if size < 24:
         _refuse(path, _("too short for a GGUF file"))
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        header = _Reader(path, data, size).header()
-    if not later_part and not isinstance(header.keys.get("general.architecture"), str):
+        header = _Reader(path, data, size, texts).header()
+    if architecture and not isinstance(header.keys.get("general.architecture"), str):
         _refuse(path, _("it names no architecture"))
     return header
 
 
-def _header_at(path: Path, *, later_part: bool = False) -> GgufHeader:
+def _header_at(path: Path, *, architecture: bool = True) -> GgufHeader:
     try:
         with path.open("rb") as file:
-            return read_header(file, path, later_part=later_part)
+            return read_header(file, path, architecture=architecture)
     except FileNotFoundError:
         raise NotFound(_("{path}: no such file").format(path=path)) from None
     except IsADirectoryError:
@@ -168,7 +175,7 @@ def _with_others(first: GgufHeader) -> GgufHeader:
     paths = part_paths(first.path, count) if count <= MAX_PARTS else None
     if paths is None or first.keys.get("split.no") != 0:
         _refuse(first.path, _("it is one of {n} files: open the first, named …-00001-of-{n:05d}.gguf").format(n=count))
-    headers = [first, *(_header_at(path, later_part=True) for path in paths[1:])]
+    headers = [first, *(_header_at(path, architecture=False) for path in paths[1:])]
     for number, header in enumerate(headers):
         if (header.keys.get("split.no"), header.keys.get("split.count")) != (number, count):
             _refuse(header.path, _("it says it is another part than its name does"))
@@ -187,8 +194,10 @@ def _refuse(path: Path, reason: str) -> NoReturn:
 class _Reader:
     """A cursor over the mapped file; every step is checked against its end."""
 
-    def __init__(self, path: Path, data: mmap.mmap, size: int) -> None:
+    def __init__(self, path: Path, data: mmap.mmap, size: int, kept: Collection[str]) -> None:
         self._path, self._data, self._size, self._at = path, data, size, 0
+        self._kept = kept
+        self._texts: dict[str, tuple[str, ...]] = {}
 
     def header(self) -> GgufHeader:
         if self._take(4) != b"GGUF":
@@ -203,7 +212,7 @@ class _Reader:
         values, lengths, types = self._keys(keys)
         found = list(self._tensors(tensors))
         placed = self._place(found, values)
-        header = GgufHeader(self._path, self._size, values, lengths, types, placed)
+        header = GgufHeader(self._path, self._size, values, lengths, types, placed, texts=self._texts)
         if not header.tensors:
             _refuse(header.path, _("it holds no tensors"))
         return header
@@ -235,7 +244,12 @@ class _Reader:
         elif kind == _STRING:
             if count > (self._size - self._at) // 8:
                 self._ends_early()
-            self._skip_strings(count)
+            if name in self._kept:
+                if count > MAX_TEXTS:
+                    _refuse(self._path, _("{key} holds {n} texts").format(key=name, n=count))
+                self._texts[name] = tuple(self._string(MAX_NAME) for _index in range(count))
+            else:
+                self._skip_strings(count)
         else:
             _refuse(self._path, _("the array {key} has the unknown type {type}").format(key=name, type=kind))
         return count

@@ -1,0 +1,5 @@
+"""The importance matrix: how much each column of a matrix weighs, measured on a text, for quantizing with fewer bits."""
+
+from localfin_convert.imatrix.file import Imatrix, read_imatrix
+
+__all__ = ["Imatrix", "read_imatrix"]
