@@ -13,13 +13,13 @@ from localfin_convert.bitsandbytes.trained import MERGES
 from localfin_convert.pipeline import Report
 from localfin_convert.plan import Request
 from localfin_convert.read.checkpoint import open_checkpoint
+from localfin_convert.read.text import read_text
 from localfin_convert.verify.llama import DEFAULT_N_CTX, open_llama
 from localfin_convert.verify.perplexity import Perplexity
-from localfin_models.errors import InputRefused, NotFound
+from localfin_models.errors import InputRefused
 from localfin_models.language import _
 from localfin_models.manifest import manifest_path
 
-MAX_TEXT = 1 << 26  # bytes; hours of computing before that
 Make = Callable[[Request, Path], Report]
 """Converts to a path."""
 Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -42,7 +42,7 @@ def compare(asked: Request, out: Path, text: Path, make: Make, threads: int, pro
     Raises NotFound without `text`; InputRefused where it is no text or too short, or where the base is quantized: from
     such a base one merge can be made.
     """
-    words = _read(text)
+    words = read_text(text)
     if open_checkpoint(asked.base).is_quantized:
         raise InputRefused(
             _("{name} is quantized; give the 16-bit base, from which both merges are made").format(name=asked.base.name)
@@ -61,21 +61,6 @@ def compare(asked: Request, out: Path, text: Path, make: Make, threads: int, pro
     report = make(replace(asked, merge_onto=kept), out)
     perplexities[kept] = _measure(out, words, kept, threads, progress)
     return Comparison(report, kept, {merge: perplexities[merge] for merge in MERGES})
-
-
-def _read(path: Path) -> str:
-    if not path.exists():
-        raise NotFound(_("no such file: {path}").format(path=path))
-    try:
-        if not path.is_file():
-            raise InputRefused(_("{file} is not a file").format(file=path))
-        if path.stat().st_size > MAX_TEXT:
-            raise InputRefused(_("{name} is larger than {limit} MB").format(name=path.name, limit=MAX_TEXT >> 20))
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputRefused(_("{file} cannot be read: {reason}").format(file=path, reason=error.strerror)) from None
-    except UnicodeDecodeError:
-        raise InputRefused(_("{file} is not a text in UTF-8").format(file=path)) from None
 
 
 def _measure(path: Path, words: str, merge: str, threads: int, progress: Progress) -> Perplexity:

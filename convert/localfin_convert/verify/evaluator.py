@@ -5,8 +5,8 @@ Imported by the child only. `llama.py` is the parent's side and says what each c
 
 import base64
 import ctypes
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import Any
 
@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localfin_convert.quantize import ggml
+from localfin_convert.verify.loaded import LoadedModel
 from localfin_convert.verify.perplexity import Perplexity, Scores
-from localfin_models.errors import InputRefused, LocalfinError, NotEnough
-from localfin_models.language import _
-from localfin_models.llama_binding import Log, abort_callback, load_binding
+from localfin_models.errors import LocalfinError
 from localfin_models.seal import WorkerLimits
 from localfin_models.worker.child import CancelFlag, Emit
 
@@ -27,24 +26,18 @@ _UBATCH = 512
 
 
 class Evaluator:
-    """Loads its model at the first call, sealed; nothing is freed but contexts, as the process ends with its model."""
-
     def prepare(self, options: dict[str, Any], limits: WorkerLimits, cancelled: CancelFlag) -> WorkerLimits:
-        """`options`: paths, threads, repack."""
-        self._options, self._cancelled = options, cancelled
-        self._b = load_binding()
+        """`options`: those of LoadedModel."""
+        self._loaded = LoadedModel(options, cancelled)
+        self._b = self._loaded.binding
         self._ggml = ggml.library()
-        self._log = Log(self._b)
-        self._abort = abort_callback(self._b)
-        self._model: Any = None
         return limits
 
     def handle(self, call: str, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
-        if self._model is None:
-            self._load()
+        self._loaded.load()
         match call:
             case "tokenize":
-                return {"tokens": [self._tokenize(text, **arguments["how"]) for text in arguments["texts"]]}
+                return {"tokens": [self._loaded.tokenize(text, **arguments["how"]) for text in arguments["texts"]]}
             case "texts":
                 return {"texts": [self._text(tokens) for tokens in arguments["tokens"]]}
             case "chat":
@@ -56,50 +49,23 @@ class Evaluator:
             case _:
                 raise LocalfinError(f"the evaluator knows no call {call!r}")
 
-    def _load(self) -> None:
-        params = self._b.llama_model_default_params()
-        params.n_gpu_layers = 0
-        # Repacking for the processor copies every weight: for a few texts that costs more than it saves.
-        params.use_extra_bufts = self._options["repack"]
-        self._log.clear()
-        paths = [path.encode() for path in self._options["paths"]]
-        array = (ctypes.c_char_p * len(paths))(*paths)
-        self._model = self._b.llama_model_load_from_splits(array, len(paths), params)
-        if not self._model:
-            reason = self._log.reason() or _("no reason given")
-            raise InputRefused(_("llama.cpp cannot load it: {reason}").format(reason=reason))
-        self._vocab = self._b.llama_model_get_vocab(self._model)
-        self._width = int(self._b.llama_model_n_embd(self._model))
-        self._size = int(self._b.llama_vocab_n_tokens(self._vocab))
-
-    def _tokenize(self, text: str, special: bool, parse: bool) -> list[int]:
-        data, room = text.encode(), 0
-        while True:
-            tokens = (self._b.llama_token * room)()
-            count = self._b.llama_tokenize(self._vocab, data, len(data), tokens, room, special, parse)
-            if 0 <= count <= room:
-                return list(tokens[:count])
-            if -count <= room:
-                raise LocalfinError(_("the text could not be split into tokens"))
-            room = -count
-
     def _text(self, tokens: Sequence[int]) -> str:
         array = (self._b.llama_token * len(tokens))(*tokens)
         buffer = ctypes.create_string_buffer(16)
-        size = self._b.llama_detokenize(self._vocab, array, len(tokens), buffer, len(buffer), False, True)
+        size = self._b.llama_detokenize(self._loaded.vocab, array, len(tokens), buffer, len(buffer), False, True)
         if size < 0:
             buffer = ctypes.create_string_buffer(-size)
-            size = self._b.llama_detokenize(self._vocab, array, len(tokens), buffer, len(buffer), False, True)
+            size = self._b.llama_detokenize(self._loaded.vocab, array, len(tokens), buffer, len(buffer), False, True)
         return buffer.raw[:size].decode("utf-8", "replace")
 
     def _special(self, kind: str) -> list[Any]:
         """Id and spelling; -1 and nothing where the vocabulary has none."""
-        token = int(getattr(self._b, f"llama_vocab_{kind}")(self._vocab))
-        text = self._b.llama_vocab_get_text(self._vocab, token) if token >= 0 else b""
+        token = int(getattr(self._b, f"llama_vocab_{kind}")(self._loaded.vocab))
+        text = self._b.llama_vocab_get_text(self._loaded.vocab, token) if token >= 0 else b""
         return [token, (text or b"").decode("utf-8", "replace")]
 
     def _template(self) -> str:
-        return (self._b.llama_model_chat_template(self._model, None) or b"").decode("utf-8", "replace")
+        return (self._b.llama_model_chat_template(self._loaded.model, None) or b"").decode("utf-8", "replace")
 
     def _logits(self, texts: Sequence[Sequence[int]], layers: int | None, emit: Emit) -> dict[str, Any]:
         """One event a text and position, in order: `values` in base64, float32, little-endian."""
@@ -117,13 +83,13 @@ class Evaluator:
         self._decode(context, tokens, len(tokens) - 1)
         if not tap.found:
             raise LocalfinError(f"llama.cpp computed no {tap.name}")
-        return np.concatenate(tap.found).reshape(len(tokens), self._width)
+        return np.concatenate(tap.found).reshape(len(tokens), self._loaded.width)
 
     def _perplexity(self, text: str, n_ctx: int, emit: Emit) -> Perplexity:
         """As llama.cpp's own tool: chunks of n_ctx tokens from position 0, each one's second half scored."""
-        tokens = self._tokenize(text, special=True, parse=False)
+        tokens = self._loaded.tokenize(text, special=True, parse=False)
         scores = Scores.over(len(tokens), n_ctx)
-        bos = self._b.llama_vocab_bos(self._vocab) if self._b.llama_vocab_get_add_bos(self._vocab) else None
+        bos = self._loaded.chunk_start()
         with self._context(scores.n_ctx) as context:
             for number in range(scores.chunks):
                 chunk = tokens[number * scores.n_ctx : (number + 1) * scores.n_ctx]
@@ -139,32 +105,14 @@ class Evaluator:
         b.llama_memory_clear(b.llama_get_memory(context), True)
         array = (b.llama_token * count)(*tokens)
         wanted = (ctypes.c_int8 * count)(*(position >= first for position in range(count)))
-        answer = b.llama_decode(context, b.llama_batch(count, array, None, None, None, None, wanted))
-        if answer != 0:
-            raise LocalfinError(_("llama.cpp could not compute this step (code {code})").format(code=answer))
-        return np.ctypeslib.as_array(b.llama_get_logits(context), (count - first, self._size))
+        self._loaded.decode(context, b.llama_batch(count, array, None, None, None, None, wanted))
+        return np.ctypeslib.as_array(b.llama_get_logits(context), (count - first, self._loaded.size))
 
-    @contextmanager
-    def _context(self, n_ctx: int, tap: "_Tap | None" = None) -> Generator[Any]:
-        params = self._b.llama_context_default_params()
-        params.n_ctx = params.n_batch = n_ctx
-        params.n_ubatch = min(n_ctx, _UBATCH)
-        params.n_threads = params.n_threads_batch = self._options["threads"]
+    def _context(self, n_ctx: int, tap: "_Tap | None" = None) -> AbstractContextManager[Any]:
         # What llama.cpp can do most exactly: keys and values in float32, attention as it is written.
-        params.type_k = params.type_v = _F32
-        params.flash_attn_type = _FLASH_OFF
-        params.abort_callback = self._abort
-        params.abort_callback_data = ctypes.cast(self._cancelled.bytes, ctypes.c_void_p)
-        if tap is not None:
-            params.cb_eval = tap.callback
-        self._log.clear()
-        context = self._b.llama_init_from_model(self._model, params)
-        if not context:
-            raise NotEnough(self._log.reason() or _("out of memory"))
-        try:
-            yield context
-        finally:
-            self._b.llama_free(context)
+        settings = {"n_ctx": n_ctx, "n_batch": n_ctx, "n_ubatch": min(n_ctx, _UBATCH), "type_k": _F32, "type_v": _F32}
+        tapped = {} if tap is None else {"cb_eval": tap.callback}
+        return self._loaded.context(**settings, **tapped, flash_attn_type=_FLASH_OFF)
 
 
 class _Tap:

@@ -1,31 +1,20 @@
-"""What llama.cpp makes of a GGUF file: its tokens, its logits, its perplexity on a text. The parent's side.
-
-The file is loaded in a sealed child, on the processor alone, mapped and not copied; the child sees that file and
-nothing else, and has a bound on its memory.
-"""
+"""What llama.cpp makes of a GGUF file: its tokens, its logits, its perplexity on a text. The parent's side."""
 
 import base64
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from localfin_convert.verify.child import Child, address_space, open_child
 from localfin_convert.verify.perplexity import Perplexity
 from localfin_models.cores import available_cores
-from localfin_models.errors import IntegrityFailed
-from localfin_models.gguf_header import GgufHeader, check_gguf
-from localfin_models.language import _
-from localfin_models.seal import WorkerLimits
-from localfin_models.worker import SealedWorker, WorkerDied
+from localfin_models.gguf_header import check_gguf
 
 _SERVICE = "localfin_convert.verify.evaluator:Evaluator"
-_MARGIN = 1 << 30
-"""Address space for libraries, thread stacks and allocator arenas."""
-_PER_THREAD = 24 << 20
 DEFAULT_N_CTX = 512
 
 
@@ -45,25 +34,25 @@ class Chat:
 class Llama:
     """A file in its child. Every call raises IntegrityFailed where the child ends: the file made llama.cpp abort."""
 
-    def __init__(self, worker: SealedWorker, path: Path) -> None:
-        self._worker, self._path = worker, path
+    def __init__(self, child: Child) -> None:
+        self._child = child
 
     @property
     def pid(self) -> int | None:
         """The child's process id."""
-        return self._worker.pid
+        return self._child.pid
 
     def tokenize(self, texts: Sequence[str], *, special: bool = True) -> list[list[int]]:
         """Token ids of each text: control tokens spelled in it are read as such; `special` adds BOS and EOS as set."""
-        done = self._call("tokenize", {"texts": list(texts), "how": {"special": special, "parse": True}})
+        done = self._child.call("tokenize", {"texts": list(texts), "how": {"special": special, "parse": True}})
         return [[int(token) for token in tokens] for tokens in done["tokens"]]
 
     def texts(self, tokens: Sequence[Sequence[int]]) -> list[str]:
         """Each row of token ids as text, control tokens spelled out."""
-        return [str(text) for text in self._call("texts", {"tokens": [list(row) for row in tokens]})["texts"]]
+        return [str(text) for text in self._child.call("texts", {"tokens": [list(row) for row in tokens]})["texts"]]
 
     def chat(self) -> Chat:
-        done = self._call("chat", {})
+        done = self._child.call("chat", {})
         (bos_id, bos), (eos_id, eos) = done["bos"], done["eos"]
         return Chat(int(bos_id), str(bos), int(eos_id), str(eos), str(done["template"]))
 
@@ -85,7 +74,7 @@ class Llama:
 
         `progress` is called with chunks done and in all. Raises InputRefused where the text is too short.
         """
-        for frame in self._stream("perplexity", {"text": text, "n_ctx": n_ctx}):
+        for frame in self._child.stream("perplexity", {"text": text, "n_ctx": n_ctx}):
             if "done" in frame:
                 return Perplexity(**frame["done"])
             if progress is not None:
@@ -96,24 +85,11 @@ class Llama:
         arguments = {"texts": [list(text) for text in texts], "layers": layers}
         rows = [
             np.frombuffer(base64.b64decode(frame["values"]), "<f4")
-            for frame in self._stream("logits", arguments)
+            for frame in self._child.stream("logits", arguments)
             if "values" in frame
         ]
         ends = np.cumsum([len(text) for text in texts]).tolist()
         return [np.stack(rows[end - len(text) : end]) for end, text in zip(ends, texts, strict=True)]
-
-    def _call(self, call: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        *_events, last = self._stream(call, arguments)
-        done: dict[str, Any] = last["done"]
-        return done
-
-    def _stream(self, call: str, arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        try:
-            yield from self._worker.stream(call, arguments)
-        except WorkerDied as death:
-            raise IntegrityFailed(
-                _("llama.cpp stopped on {name}: {how}").format(name=self._path.name, how=death)
-            ) from None
 
 
 @contextmanager
@@ -125,21 +101,7 @@ def open_llama(
     `repack` rearranges the weights for the processor, which takes their size in memory once more and makes long texts
     faster. Raises NotFound or InputRefused for a bad file.
     """
-    paths, threads = [one.resolve() for one in (path, *more)], threads or available_cores()
-    header, weights = check_gguf(path), sum(one.stat().st_size for one in paths)
-    memory = weights * (2 if repack else 1) + _address_space(header, n_ctx, threads)
-    limits = WorkerLimits(read=tuple(paths), memory_bytes=memory)
-    worker = SealedWorker(_SERVICE)
-    try:
-        worker.start(limits, {"paths": [str(one) for one in paths], "threads": threads, "repack": repack})
-        yield Llama(worker, path)
-    finally:
-        worker.stop()
-
-
-def _address_space(header: GgufHeader, n_ctx: int, threads: int) -> int:
-    """Bytes beside the weights: keys and values in float32, logits (computed, kept, scored), one batch's values."""
-    kv = 4 * (n_ctx + 256) * header.layers * header.kv_width
-    logits = 3 * 4 * n_ctx * header.vocabulary
-    values = 4 * n_ctx * (16 * header.width + 4 * header.feed_forward + 2 * header.heads * (n_ctx + 256))
-    return kv + logits + values + _MARGIN + threads * _PER_THREAD
+    threads, header = threads or available_cores(), check_gguf(path)
+    memory = address_space(header, n_ctx, n_ctx + 256, threads)
+    with open_child(_SERVICE, (path, *more), memory, threads=threads, repack=repack) as child:
+        yield Llama(child)
