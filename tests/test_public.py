@@ -19,7 +19,7 @@ PUBLIC = {
         "Sampling",
         "Usage",
     ],
-    "localfin_convert": ["LoraReport", "Report", "convert", "write_lora"],
+    "localfin_convert": ["ImatrixReport", "LoraReport", "Report", "convert", "make_imatrix", "write_lora"],
     "localfin_tui": ["LocalfinApp"],
     "localfin_models": ["GgufHeader", "check_gguf", "find_model", "list_models"],
 }  # fmt: skip

@@ -156,6 +156,8 @@ def read_header(file: BinaryIO, path: Path, *, architecture: bool = True, texts:
 
 
 def _header_at(path: Path, *, architecture: bool = True) -> GgufHeader:
+    if path.is_fifo():  # opening it would wait for a writer
+        _refuse(path, _("this is a pipe, a GGUF file was expected"))
     try:
         with path.open("rb") as file:
             return read_header(file, path, architecture=architecture)

@@ -14,6 +14,7 @@ MODELS = {
     "mixtral": case_of("mixtral", {"num_local_experts": 8, "num_experts_per_tok": 2}),
     "qwen3": case_of("qwen3-spm", {}),
     "phi4": case_of("phi4", {"partial_rotary_factor": 0.75, "pad_token_id": 0}),
+    "exaone35": case_of("exaone35", {}, vocab_size=50_304),  # its vocabulary has no BOS before a text
     "gemma2": case_of("gemma2", {"head_dim": 32, "sliding_window": 8, "query_pre_attn_scalar": 32}),
 }
 

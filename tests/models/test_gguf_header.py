@@ -1,6 +1,7 @@
 """The header check: reads what gguf-py writes, refuses what is broken, and never fails in another way."""
 
 import contextlib
+import os
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -327,3 +328,9 @@ def test_a_later_part_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "m-00002-of-00002.gguf").write_bytes(part(1))
     with pytest.raises(InputRefused, match="names no architecture"):
         check_gguf(tmp_path / "m-00002-of-00002.gguf")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "m.gguf")
+    with pytest.raises(InputRefused, match="this is a pipe"):
+        check_gguf(tmp_path / "m.gguf")

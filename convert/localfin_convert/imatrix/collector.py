@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localfin_convert.imatrix.graph import F32, Operations, Tensor
+from localfin_models.errors import InputRefused
+from localfin_models.language import _
 
 FEWEST_TOKENS = 16
 """A matrix is not measured on fewer at once."""
@@ -88,6 +90,8 @@ class Collector:
             _add_routed(running, put_in.array()[0], tensor.source(2).array()[0, 0])
         else:
             _add_plain(running, put_in.array(), weights.ne[2], weights.ne[3])
+        if not np.isfinite(running.squares).all():
+            raise InputRefused(_("what the model multiplies {name} by is no number").format(name=name))
         return True
 
 

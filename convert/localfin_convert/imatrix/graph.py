@@ -46,7 +46,7 @@ class Tensor(ctypes.Structure):
         shape, strides = tuple(reversed(self.ne)), tuple(reversed(self.nb))
         size = sum((count - 1) * stride for count, stride in zip(shape, strides, strict=True)) + 4
         memory = (ctypes.c_char * size).from_address(self.data)
-        return np.ndarray(shape, {F32: np.float32, I32: np.int32}[self.type], memory, strides=strides)
+        return np.ndarray(shape, {F32: np.float32, I32: np.int32}[self.type], memoryview(memory), strides=strides)
 
 
 @dataclass(frozen=True, slots=True)
