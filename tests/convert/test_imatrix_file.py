@@ -173,13 +173,13 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "f16": (pair(kind=1), "not float32"),
     "i32": (pair(kind=26), "not float32"),
     "odd-counts": (pair(counts=(1, 1, 1)), "4 sums for 3 counts"),
-    "nan": (pair(sums=(1, NAN)), "no sums of squares"),
-    "inf": (pair(sums=(1, INF)), "no sums of squares"),
-    "negative": (pair(sums=(1, -1)), "no sums of squares"),
-    "nan-count": (pair(counts=(NAN,)), "no counts"),
-    "inf-count": (pair(counts=(INF,)), "no counts"),
-    "huge-count": (pair(counts=(1e30,)), "no counts"),
-    "negative-count": (pair(counts=(-1,)), "no counts"),
+    "nan": (pair(sums=(1, NAN)), "sums of a.* are negative or no finite"),
+    "inf": (pair(sums=(1, INF)), "sums of a.* are negative or no finite"),
+    "negative": (pair(sums=(1, -1)), "sums of a.* are negative or no finite"),
+    "nan-count": (pair(counts=(NAN,)), "counts of a.* are negative or no finite"),
+    "inf-count": (pair(counts=(INF,)), "counts of a.* are negative or no finite"),
+    "huge-count": (pair(counts=(1e30,)), "counts of a.* are negative or no finite"),
+    "negative-count": (pair(counts=(-1,)), "counts of a.* are negative or no finite"),
     "no-datasets": (file_bytes(keys(without="imatrix.datasets"), [SUMS, COUNTS]), "missing"),
     "no-chunks": (file_bytes(keys(without="imatrix.chunk_count"), [SUMS, COUNTS]), "missing"),
     "chunks-float": (file_bytes(keys(chunk_type=6), [SUMS, COUNTS]), "missing"),
@@ -192,8 +192,8 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "old-name-negative": (struct.pack("<ii", 1, -5) + bytes(64), "bytes long"),
     "old-count": (struct.pack("<ii1sii", 1, 1, b"a", 1, 1 << 30) + bytes(64), "ends early"),
     "old-count-negative": (struct.pack("<ii1sii", 1, 1, b"a", 1, -1) + bytes(64), "no sums"),
-    "old-nan": (legacy([("a", 1, (NAN,))], 1, b""), "no sums of squares"),
-    "old-negative-sum": (legacy([("a", 1, (-1.0,))], 1, b""), "no sums of squares"),
+    "old-nan": (legacy([("a", 1, (NAN,))], 1, b""), "sums of a.* are negative or no finite"),
+    "old-negative-sum": (legacy([("a", 1, (-1.0,))], 1, b""), "sums of a.* are negative or no finite"),
     "old-twice": (legacy([("a", 1, (1.0,)), ("a", 1, (1.0,))], 1, b""), "twice"),
     "old-cut": (legacy([("a", 1, (1.0, 2.0, 3.0))], 1, b"")[:-12], "ends early"),
 }  # fmt: skip
@@ -242,7 +242,7 @@ def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("values", [(NAN, 1.0), (INF, 1.0), (-1.0, 1.0)])
 def test_sums_that_no_text_has_are_not_written(values: tuple[float, ...], tmp_path: Path) -> None:
-    with pytest.raises(InputRefused, match="no sums of squares"):
+    with pytest.raises(InputRefused, match="sums of a.* are negative or no finite"):
         write_imatrix(tmp_path / "m.gguf", {"a": Sums(np.float32([values]), np.array([1]))}, [], 1, 16)
     assert not list(tmp_path.iterdir())
 

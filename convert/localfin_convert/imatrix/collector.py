@@ -91,7 +91,7 @@ class Collector:
         else:
             _add_plain(running, put_in.array(), weights.ne[2], weights.ne[3])
         if not np.isfinite(running.squares).all():
-            raise InputRefused(_("what the model multiplies {name} by is no number").format(name=name))
+            raise InputRefused(_("the model multiplies {name} by what are no finite numbers").format(name=name))
         return True
 
 

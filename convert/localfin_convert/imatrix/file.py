@@ -176,13 +176,13 @@ def _of_pair(path: Path, name: str, sums: Floats, counts: Floats) -> Sums:
 
 def _check(path: Path, name: str, sums: Sums) -> None:
     if (sums.counts < 0).any():
-        _refuse(path, _("counts of {name} are no counts").format(name=_short(name)))
+        _refuse(path, _("counts of {name} are negative or no finite numbers").format(name=_short(name)))
     _check_squares(path, name, sums.squares)
 
 
 def _check_squares(path: Path, name: str, squares: Floats) -> None:
     if not (np.isfinite(squares).all() and (squares >= 0).all()):
-        _refuse(path, _("sums of {name} are no sums of squares").format(name=_short(name)))
+        _refuse(path, _("sums of {name} are negative or no finite numbers").format(name=_short(name)))
 
 
 class _Legacy:
