@@ -17,8 +17,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from tests.convert.imatrix_cases import MODELS, N_CTX, checkpoint, model, text
+from tests.convert.random_models import case_of, written
 from tests.convert.record_imatrix import record
 from tests.convert.tiny import convert
+from tests.golden.checkpoints import write_safetensors
 
 from localfin_convert.adapter import weighted
 from localfin_convert.architectures import family_of
@@ -140,6 +142,22 @@ def test_a_split_model_a_bound_on_chunks_and_an_output_that_exists(tmp_path: Pat
     for path in (whole.out, split.files[1].path, words):
         with pytest.raises(InputRefused, match="is made of"):
             make_imatrix(split.out if path != whole.out else path, words, path, force=True)
+
+
+def test_an_expert_that_no_token_comes_to_has_columns_of_one_weight(tmp_path: Path) -> None:
+    """Between two others, and one is asked: it never is the one."""
+    config = {"num_local_experts": 8, "num_experts_per_tok": 1}
+    base, tensors = written(case_of("mixtral", config), tmp_path)
+    for router in (tensor for name, tensor in tensors.items() if name.endswith("block_sparse_moe.gate.weight")):
+        router[3] = (router[0] + router[1]) / 2
+    write_safetensors(base / "model.safetensors", tensors, "f32")
+    report = make_imatrix(model(base, tmp_path), text(tmp_path), tmp_path / "out.gguf", n_ctx=N_CTX)
+    read = read_imatrix(tmp_path / "out.gguf").importance
+    assert report.unseen == 3 * 3  # matrices, layers
+    for name, importance in read.items():
+        if "_exps" in name:
+            assert (importance[3] == 1).all()
+            assert (importance[[0, 1, 2, 4, 5, 6, 7]].std(-1) > 0).all()
 
 
 def test_squares_are_added_token_by_token_in_float32() -> None:

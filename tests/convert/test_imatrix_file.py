@@ -242,7 +242,7 @@ def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("values", [(NAN, 1.0), (INF, 1.0), (-1.0, 1.0)])
 def test_sums_that_no_text_has_are_not_written(values: tuple[float, ...], tmp_path: Path) -> None:
-    with pytest.raises(InputRefused, match="sums of a.* are negative or no finite"):
+    with pytest.raises(InputRefused, match=r"sums of a.* are negative or no finite"):
         write_imatrix(tmp_path / "m.gguf", {"a": Sums(np.float32([values]), np.array([1]))}, [], 1, 16)
     assert not list(tmp_path.iterdir())
 
