@@ -14,7 +14,7 @@ from localfin_convert.as_lora import plan_lora, write_lora
 from localfin_convert.bitsandbytes.trained import MERGES
 from localfin_convert.compare import compare
 from localfin_convert.pipeline import Report
-from localfin_convert.plan import Request, make_plan
+from localfin_convert.plan import PRECISIONS, Request, make_plan
 from localfin_convert.printing import (
     comparison_json,
     comparison_text,
@@ -29,8 +29,10 @@ from localfin_convert.printing import (
 )
 from localfin_convert.progress import ProgressBar
 from localfin_convert.quantize.mixtures import QUANTIZATIONS
+from localfin_convert.quantize.overrides import read_override
 from localfin_convert.write.output import output_paths, refuse_existing, refuse_small_disk
 from localfin_models.cores import available_cores
+from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
 
@@ -64,6 +66,19 @@ class _Size(click.ParamType[int]):
         return int(match[1]) * (10**9 if match[2] == "G" else 10**6)
 
 
+class _TensorType(click.ParamType[str]):
+    """`PATTERN=TYPE`, left as it is written."""
+
+    name = "tensor type"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            read_override(value)
+        except InputRefused as refusal:
+            raise click.UsageError(str(refusal), ctx) from None
+        return value
+
+
 @click.command("convert", help=_("Merge adapters into BASE, convert to GGUF and quantize, in one pass."))
 @click.argument("base", type=click.Path(path_type=Path))
 @click.option(
@@ -87,6 +102,18 @@ class _Size(click.ParamType[int]):
 @click.option(
     "--split-max-size", "split_max_bytes", type=_Size(),
     help=_("Cut the model into files of at most so much, such as 2G: OUT-00001-of-00003.gguf and on."),
+)  # fmt: skip
+@click.option(
+    "--tensor-type", "tensor_types", multiple=True, type=_TensorType(), metavar="PATTERN=TYPE",
+    help=_("Another type for the tensors whose names the pattern finds, such as ffn_down=q6_k; the first counts."),
+)  # fmt: skip
+@click.option(
+    "--imatrix", type=click.Path(path_type=Path), metavar="FILE",
+    help=_("Quantize by this importance matrix, of `localfin imatrix` or llama.cpp."),
+)  # fmt: skip
+@click.option(
+    "--precision", type=click.Choice(PRECISIONS), default=PRECISIONS[0], show_default=True,
+    help=_("Round what was merged to the base's 16 bits, as peft does, or go on in float32 up to the quantizer."),
 )  # fmt: skip
 @click.option(
     "--compare", "compare_text", type=click.Path(path_type=Path), metavar="TEXT",
@@ -143,9 +170,12 @@ def convert(
 
 
 _WITHOUT = {
-    "as_lora": ("prompt_format", "merge_onto", "split_max_bytes", "compare_text", "resume", "no_verify"),
+    "as_lora": (
+        "prompt_format", "merge_onto", "split_max_bytes", "tensor_types", "imatrix", "precision", "compare_text",
+        "resume", "no_verify",
+    ),
     "compare_text": ("dry_run", "split_max_bytes"),
-}
+}  # fmt: skip
 """Which options mean nothing beside another, by the names of their parameters."""
 
 
@@ -167,7 +197,7 @@ def _dry_run(asked: Request, out: Path, threads: int, *, force: bool, as_json: b
     refuse_existing(out, force=force)
     plan = make_plan(asked)
     refuse_small_disk(output_paths(out, len(plan.parts)), plan.total_bytes)
-    for line in plan.provenance.remarks:
+    for line in plan.remarks:
         _remark(line)
     click.echo(plan_json(plan, threads) if as_json else plan_text(plan, threads))
 

@@ -27,13 +27,13 @@ def estimate(plan: Plan, threads: int) -> Estimate:
     """Times one block of each type in the plan on this machine (well under a second), and scales up."""
     rows = np.random.default_rng(0).standard_normal(_SAMPLE, np.float32)
     elements = prod(_SAMPLE)
-    per_type: dict[Type, float] = {}
+    per_type: dict[tuple[Type, bool], float] = {}
     seconds = 0.0
     for tensor in plan.tensors:
-        kind = tensor.choice.final
-        if kind not in per_type:
-            per_type[kind] = _timed_quantize(kind, rows) / elements
-        seconds += per_type[kind] * prod(tensor.shape)
+        key = tensor.choice.final, tensor.importance is not None
+        if key not in per_type:
+            per_type[key] = _timed_quantize(*key, rows) / elements
+        seconds += per_type[key] * prod(tensor.shape)
     ranked = sum(prod(tensor.shape) * step.change.rank for tensor in plan.tensors for step in tensor.changes)
     if ranked:
         seconds += _timed_product(rows) / elements * ranked
@@ -42,9 +42,10 @@ def estimate(plan: Plan, threads: int) -> Estimate:
     return Estimate(seconds / threads, _INTERPRETER + len(plan.parts[0].header) * 4 + adapters + in_flight)
 
 
-def _timed_quantize(kind: Type, rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:
+def _timed_quantize(kind: Type, weighed: bool, rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:
+    importance = np.ones(rows.shape[1], np.float32) if weighed else None
     started = time.perf_counter()
-    ggml.quantize(kind, rows)
+    ggml.quantize(kind, rows, importance)
     return time.perf_counter() - started
 
 

@@ -119,4 +119,11 @@ def _encode(rows: NDArray[np.float32], tensor: PlannedTensor) -> NDArray[np.uint
                 _("tensor {name} holds values beyond float16; choose -q bf16 or f32").format(name=tensor.name)
             )
         return halves.view(np.uint8)
-    return ggml.quantize(final, values)
+    data = ggml.quantize(final, values, tensor.importance) if ggml.can_search(final, values) else None
+    if data is None or not ggml.is_valid(final, data):
+        raise InputRefused(
+            _("tensor {name} holds values that {type} cannot: its scales overflow").format(
+                name=tensor.name, type=final.name
+            )
+        )
+    return data

@@ -7,6 +7,7 @@ from typing import Any
 import gguf
 from gguf import GGUFValueType as Type
 
+from localfin_convert.imatrix import Imatrix
 from localfin_convert.keys import Key
 from localfin_convert.quantize import types
 from localfin_convert.read.checkpoint import read_json
@@ -43,6 +44,20 @@ def version_key() -> Key:
 
 def file_type_key(quantized_as: str) -> Key:
     return Key("general.file_type", int(types.file_type(quantized_as)), Type.UINT32, None)
+
+
+def imatrix_keys(imatrix: Imatrix) -> list[Key]:
+    """Those that llama-quantize adds; of the file its name alone, as paths say nothing on another machine."""
+    keys = [Key("quantize.imatrix.file", _cut(imatrix.name), Type.STRING)]
+    if imatrix.datasets:
+        keys.append(Key("quantize.imatrix.dataset", _cut(imatrix.datasets[0]), Type.STRING))
+    keys.append(Key("quantize.imatrix.entries_count", len(imatrix.importance), Type.UINT32))
+    return keys + ([Key("quantize.imatrix.chunks_count", imatrix.chunks, Type.UINT32)] if imatrix.chunks > 0 else [])
+
+
+def _cut(text: str) -> str:
+    """To the 127 bytes that llama.cpp leaves room for, at the end of a character."""
+    return text.encode("utf-8", "replace")[:127].decode("utf-8", "ignore")
 
 
 def _sampling(folder: Path) -> list[Key]:

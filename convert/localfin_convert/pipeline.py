@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from localfin_convert.adapter import Weighted, weighted
 from localfin_convert.merge import Block, Converted, blocks, convert_block
-from localfin_convert.plan import Plan, Request, make_plan
+from localfin_convert.plan import PRECISIONS, Plan, Request, make_plan
 from localfin_convert.provenance.inputs import InputFile, InputHashes
 from localfin_convert.read.positional import OpenFiles
 from localfin_convert.verify.verification import Verification, Verifier
@@ -56,7 +56,7 @@ class Report:
     licences: tuple[str, ...]
     """Of base and adapters."""
     remarks: tuple[str, ...]
-    """What a user must hear: licences that limit use, an adapter that names another base."""
+    """What a user must hear: licences that limit use, an adapter that names another base, tensors left unweighed."""
 
     @property
     def out(self) -> Path:
@@ -82,6 +82,9 @@ def convert(
     prompt_format: str | None = None,
     merge_onto: str | None = None,
     split_max_bytes: int | None = None,
+    tensor_types: Sequence[str] = (),
+    imatrix: Path | None = None,
+    precision: str = PRECISIONS[0],
     force: bool = False,
     resume: bool = False,
     threads: int | None = None,
@@ -94,13 +97,16 @@ def convert(
 
     `merge_onto`, `16bit` or `dequantized`, says which weights the adapters are added to, for adapters trained over a
     quantized base: the published ones, or those the training saw (NF4 unless `base` is a checkpoint that bitsandbytes
-    quantized). None takes `base` as it is. `resume` goes on where a killed run of the same plan stopped, if one left
-    something. `stage` is told what is being verified, `remark` each line of `Report.remarks` before the first tensor is
-    read. Raises NotFound, InputRefused, NotEnough or IntegrityFailed; nothing is left behind then.
+    quantized). None takes `base` as it is. `tensor_types`, each `PATTERN=TYPE`, give the tensors whose names a pattern
+    finds another type; `imatrix` is the file of an importance matrix; `precision="f32"` does not round what was merged
+    to the base's 16 bits before it is quantized. `resume` goes on where a killed run of the same plan stopped, if one
+    left something. `stage` is told what is being verified, `remark` each line of `Report.remarks` before the first
+    tensor is read. Raises NotFound, InputRefused, NotEnough or IntegrityFailed; nothing is left behind then.
     """
     asked = Request(
         base, weighted(adapters), quantization, out.stem,
         prompt_format=prompt_format, merge_onto=merge_onto, split_max_bytes=split_max_bytes,
+        tensor_types=tuple(tensor_types), imatrix=imatrix, precision=precision,
     )  # fmt: skip
     return carry_out(
         asked, out,
@@ -131,7 +137,7 @@ def carry_out(
     for path in paths:
         refuse_existing(path, force=force)
     refuse_small_disk(paths, plan.total_bytes)
-    for line in plan.provenance.remarks:
+    for line in plan.remarks:
         (remark or _unheard)(line)
     verifier = Verifier(asked, plan, threads) if verify else None
     with (
@@ -157,7 +163,7 @@ def carry_out(
     return Report(
         files, plan.quantization, plan.parameters, changed.total(), verification, time.monotonic() - started,
         manifest_path(paths[0]),
-        tuple(licence.key for licence in plan.provenance.licences), plan.provenance.remarks,
+        tuple(licence.key for licence in plan.provenance.licences), plan.remarks,
     )  # fmt: skip
 
 

@@ -7,17 +7,22 @@ from math import prod
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import numpy as np
 from gguf import GGMLQuantizationType as Type
 from gguf import GGUFValueType
+from numpy.typing import NDArray
 
 from localfin_convert.adapter import Merge, Step, Weighted, open_adapters
 from localfin_convert.architectures import Family, Tensor, family_of
 from localfin_convert.bitsandbytes.trained import onto
+from localfin_convert.imatrix import read_imatrix
 from localfin_convert.keys import Key
-from localfin_convert.metadata import file_type_key, general_keys, size_label, version_key
+from localfin_convert.metadata import file_type_key, general_keys, imatrix_keys, size_label, version_key
 from localfin_convert.prompt_format import BASE, SEED, resolve_prompt_format
 from localfin_convert.provenance import Provenance, provenance_of
 from localfin_convert.quantize import ggml, types
+from localfin_convert.quantize.importance import Importance, importance_of, unweighed
+from localfin_convert.quantize.overrides import read_override, refuse_idle
 from localfin_convert.quantize.types import Choice
 from localfin_convert.read.checkpoint import Checkpoint, open_checkpoint
 from localfin_convert.read.numbers import FLOATS
@@ -29,6 +34,7 @@ from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
 CHAT_TEMPLATE = "tokenizer.chat_template"
+PRECISIONS = ("16bit", "f32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,12 @@ class Request:
     """`16bit` or `dequantized` (see `bitsandbytes.trained`); None for the base as it is."""
     split_max_bytes: int | None = None
     """Of the tensors in one file of several; None for a single file."""
+    tensor_types: tuple[str, ...] = ()
+    """`PATTERN=TYPE` each, the first that matches decides (see `quantize.overrides`)."""
+    imatrix: Path | None = None
+    """An importance matrix to quantize by."""
+    precision: str = PRECISIONS[0]
+    """One of PRECISIONS: whether a merge is rounded to the base's own type before it is quantized."""
 
     def options(self) -> dict[str, object]:
         """Those that are not at their default, by name; a file among them as its path."""
@@ -72,6 +84,8 @@ class PlannedTensor:
     offset: int
     """From the start of the output, part after part."""
     n_bytes: int
+    importance: NDArray[np.float32] | None = None
+    """(columns,), by which the quantizer weighs errors."""
 
     @property
     def columns(self) -> int:
@@ -108,6 +122,18 @@ class Plan:
     """The files: one, or those of a split model."""
     tensors: tuple[PlannedTensor, ...]
     """In file order."""
+    unweighed: tuple[str, ...] = ()
+    """Tensors that are quantized without importance, though an imatrix is given."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user must hear before the first tensor is read."""
+        if not self.unweighed:
+            return self.provenance.remarks
+        line = _("the imatrix has nothing on {count} tensors, such as {name}; they are quantized without").format(
+            count=len(self.unweighed), name=self.unweighed[0]
+        )
+        return (*self.provenance.remarks, line)
 
     @property
     def total_bytes(self) -> int:
@@ -151,7 +177,10 @@ class _Draft:
 
 def make_plan(asked: Request) -> Plan:
     """Reads configurations, headers and adapters, no base tensor. Raises NotFound or InputRefused."""
+    _refuse_unquantized(asked)
     base, merge_onto = onto(open_checkpoint(asked.base), asked.merge_onto)
+    base = base.widened() if asked.precision == "f32" else base
+    imatrix = None if asked.imatrix is None else read_imatrix(asked.imatrix)
     merge = open_adapters(base, asked.adapters)
     family = family_of(merge.checkpoint.config)
     drafts = _drafts(merge, family)
@@ -163,12 +192,29 @@ def make_plan(asked: Request) -> Plan:
     vocabulary = _with_template(vocabulary_keys(merge.tokenizer, config, family.name), template)
     check_templates(vocabulary)
     general = general_keys(asked.base, family.name, asked.name, _size_label(shapes, family), family.first_keys())
-    choices = _choices(shapes, family, asked.quantization, merge.checkpoint)
+    named = [types.Shape(name, shape) for name, shape in shapes.items()]
+    choices = _choices(named, family, asked, merge.checkpoint)
+    importance = importance_of(imatrix, named, choices)
     provenance = provenance_of(merge, asked.options())
     model = _model_keys(family, asked.quantization, vocabulary)
-    keys = [*general, *provenance.general_keys(), *model, *provenance.own_keys()]
-    parts, tensors = _lay_out(keys, drafts, shapes, choices, asked.split_max_bytes)
-    return Plan(merge, provenance, merge_onto, asked.quantization, parts, tensors)
+    weighed = [] if imatrix is None else imatrix_keys(imatrix)
+    keys = [*general, *provenance.general_keys(), *model, *weighed, *provenance.own_keys()]
+    parts, tensors = _lay_out(keys, drafts, shapes, choices, importance, asked.split_max_bytes)
+    without = () if imatrix is None else tuple(unweighed(named, choices, importance))
+    return Plan(merge, provenance, merge_onto, asked.quantization, parts, tensors, without)
+
+
+def _refuse_unquantized(asked: Request) -> None:
+    """What llama.cpp's quantizer alone looks at means nothing where it has nothing to do."""
+    if types.is_quantized(asked.quantization):
+        return
+    for option, given in (("--tensor-type", asked.tensor_types), ("--imatrix", asked.imatrix)):
+        if given:
+            raise InputRefused(
+                _("{option} means nothing with -q {quantization}, which quantizes no tensor").format(
+                    option=option, quantization=asked.quantization
+                )
+            )
 
 
 def _drafts(merge: Merge, family: Family) -> list[_Draft]:
@@ -273,13 +319,17 @@ def _with_template(vocabulary: list[Key], template: str | None) -> list[Key]:
 
 
 def _choices(
-    shapes: Mapping[str, tuple[int, ...]], family: Family, quantized_as: str, checkpoint: Checkpoint
+    tensors: Sequence[types.Shape], family: Family, asked: Request, checkpoint: Checkpoint
 ) -> dict[str, Choice]:
     matrices = (tensor.dtype for tensor in checkpoint.tensors.values() if len(tensor.shape) > 1)
-    auto = types.intermediate_type(matrices)
-    context = types.Context(family.layers, family.is_70b, family.experts, family.heads // family.kv_heads)
-    named = [types.Shape(name, shape) for name, shape in shapes.items()]
-    return types.choose(named, quantized_as, auto, context)
+    auto = Type.F32 if asked.precision == "f32" else types.intermediate_type(matrices)
+    overrides = tuple(map(read_override, asked.tensor_types))
+    refuse_idle(overrides, [tensor.name for tensor in tensors if types.may_quantize(tensor)])
+    context = types.Context(
+        family.layers, family.is_70b, family.experts, family.heads // family.kv_heads, asked.imatrix is not None,
+        overrides,
+    )  # fmt: skip
+    return types.choose(tensors, asked.quantization, auto, context)
 
 
 def _lay_out(
@@ -287,6 +337,7 @@ def _lay_out(
     drafts: list[_Draft],
     shapes: Mapping[str, tuple[int, ...]],
     choices: Mapping[str, Choice],
+    importance: Importance,
     split_max_bytes: int | None,
 ) -> tuple[tuple[Part, ...], tuple[PlannedTensor, ...]]:
     """Headers, and what goes where. An expert's slice follows that of the expert before it."""
@@ -312,9 +363,11 @@ def _lay_out(
         target, shape, choice = draft.target, draft.shape, choices[draft.name]
         size = ggml.row_bytes(choice.final, shape[-1]) * prod(shape[:-1])
         offset = offsets[draft.name] + (target.expert or 0) * size
+        weights = importance.get(draft.name)
         planned = PlannedTensor(
-            draft.name, shape, draft.source, draft.changes, target.heads, target.shift, choice, offset, size
-        )
+            draft.name, shape, draft.source, draft.changes, target.heads, target.shift, choice, offset, size,
+            None if weights is None else weights[target.expert or 0],
+        )  # fmt: skip
         tensors.append(planned)
     return tuple(parts), tuple(tensors)
 

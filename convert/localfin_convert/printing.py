@@ -16,7 +16,7 @@ from localfin_models.language import _
 def plan_text(plan: Plan, threads: int) -> str:
     cost = estimate(plan, threads)
     lines = [
-        f"{first.name:<34} {'x'.join(map(str, _shape(first, *others))):>14}  {first.choice.final.name:<5}"
+        f"{first.name:<34} {'x'.join(map(str, _shape(first, *others))):>14}  {first.choice.final.name:<7}"
         f"{'  + adapter' if any(tensor.changes for tensor in (first, *others)) else ''}"
         for first, *others in plan.outputs
     ]
@@ -53,7 +53,7 @@ def plan_json(plan: Plan, threads: int) -> str:
     return json.dumps({
         "tensors": tensors, "parameters": plan.parameters, "merge_onto": plan.merge_onto, "read_bytes": plan.read_bytes,
         "write_bytes": plan.total_bytes, "memory_bytes": cost.memory_bytes, "seconds": round(cost.seconds, 3),
-        "licenses": [licence.key for licence in plan.provenance.licences], "remarks": plan.provenance.remarks,
+        "licenses": [licence.key for licence in plan.provenance.licences], "remarks": plan.remarks,
     })  # fmt: skip
 
 

@@ -90,9 +90,10 @@ def pefts_one_by_one(model: Any, saved: Path, *adapters: Path | Weighted) -> Ten
     return ours(saved)
 
 
-def ours(base: Path, *adapters: Path | Weighted) -> Tensors:
-    """Every tensor of the checkpoint, merged block by block."""
-    merge = open_adapters(open_checkpoint(base), weighted(adapters))
+def ours(base: Path, *adapters: Path | Weighted, widened: bool = False) -> Tensors:
+    """Every tensor of the checkpoint, merged block by block; `widened`, as if it were stored in float32."""
+    checkpoint = open_checkpoint(base)
+    merge = open_adapters(checkpoint.widened() if widened else checkpoint, weighted(adapters))
     merged: Tensors = {}
     with OpenFiles() as files:
         for name, source in merge.checkpoint.tensors.items():

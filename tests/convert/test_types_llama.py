@@ -3,25 +3,22 @@
 Only names, widths and a few keys decide, so the tensors have two rows and whole configurations take milliseconds.
 """
 
-import ctypes
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import gguf
-import llama_cpp
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Type
 from numpy.typing import NDArray
+from tests.convert.llama_quantize import llama_quantize, tensors_of
 
 from localfin_convert.quantize import ggml, types
 from localfin_convert.quantize.mixtures import MIXTURES
 from localfin_convert.quantize.overrides import Override, read_override
+from localfin_models.errors import InputRefused
 
 Values = dict[str, NDArray[np.float32]]
-_SILENT = llama_cpp.llama_log_callback(lambda _level, _text, _user_data: None)
 _WIDTHS = (256, 512, 768, 96, 64, 80)
 _HEADS = ((8, 8), (8, 4), (8, 2), (8, 1))
 
@@ -105,25 +102,6 @@ def random_overrides(random: np.random.Generator) -> list[Override]:
     return [read_override(f"{random.choice(patterns)}={random.choice(kinds)}") for _number in range(count)]
 
 
-def quantized(
-    source: Path, quantization: str, overrides: Sequence[Override], importance: Values
-) -> dict[str, tuple[Type, bytes]]:
-    """What llama.cpp makes of it: type and bytes by name."""
-    llama_cpp.llama_log_set(_SILENT, ctypes.c_void_p())
-    params, out = llama_cpp.llama_model_quantize_default_params(), source.with_suffix(".out")
-    params.ftype, params.nthread = int(types.file_type(quantization)), 1
-    if overrides:
-        rows = [(one.pattern.encode(), int(one.kind)) for one in overrides]
-        params.tt_overrides = (llama_cpp.llama_model_tensor_override * (len(rows) + 1))(*rows, (None, 0))
-    if importance:
-        flat = {name.encode(): array.ravel() for name, array in importance.items()}
-        pointer = ctypes.POINTER(ctypes.c_float)
-        entries = [(name, array.ctypes.data_as(pointer), array.size) for name, array in flat.items()]
-        params.imatrix = (llama_cpp.llama_model_imatrix_data * (len(entries) + 1))(*entries)
-    assert llama_cpp.llama_model_quantize(os.fsencode(source), os.fsencode(out), ctypes.byref(params)) == 0
-    return {tensor.name: (tensor.tensor_type, tensor.data.tobytes()) for tensor in gguf.GGUFReader(out).tensors}
-
-
 def compare(source: Path, random: np.random.Generator, quantization: str) -> None:
     """One random model with random options, ours beside llama.cpp's."""
     model = random_model(random)
@@ -137,7 +115,8 @@ def compare(source: Path, random: np.random.Generator, quantization: str) -> Non
             for name, array in values.items()
             if array.ndim > 1 and random.random() < 0.8
         }
-    theirs = quantized(source, quantization, overrides, importance)
+    llama_quantize(source, source.with_suffix(".out"), quantization, overrides, importance)
+    theirs = tensors_of(source.with_suffix(".out"))
     context = replace(model.context, has_imatrix=bool(importance), overrides=tuple(overrides))
     shapes = [types.Shape(name, array.shape) for name, array in values.items()]
     choices = types.choose(shapes, quantization, Type.F16, context)
@@ -173,3 +152,41 @@ def test_types_and_bytes_of_many_models(quantization: str, tmp_path: Path) -> No
     random = np.random.default_rng([*quantization.encode(), 1])
     for _number in range(200):
         compare(tmp_path / "model.gguf", random, quantization)
+
+
+_PIECES = (
+    "blk", "ffn", "attn", "down", "_", "v", "q", "k", "0", "1", "2", "weight", "norm", "exps", "a", "z",
+    r"\.", ".", "|", "(", ")", "(?:", "(?=", "(?!", "[", "[^", "]", "-", "*", "+", "?", "*?", "+?", "??", "{2}", "{1,}",
+    "{,2}", "{0,2}", "{", "}", "^", "$", r"\d", r"\D", r"\w", r"\W", r"\s", r"\b", r"\B", r"\_", r"\-", r"\1", r"\n",
+    "[0-9]", "[a-f]", "[_.]", "[^.]", "[[:digit:]]", "[a-", ",", " ", "#", "&&", "~", "/", r"\\", r"\$", r"\x30",
+)  # fmt: skip
+
+
+def compare_patterns(folder: Path, random: np.random.Generator, count: int) -> int:
+    """Random patterns that are taken find the same names in llama.cpp; returns how many were taken."""
+    kinds = ("attn_q", "attn_v", "ffn_down", "ffn_up")
+    names = [f"blk.{layer}.{kind}.weight" for layer in (0, 1, 2, 10, 21) for kind in kinds]
+    model = Model("llama", 22, 8, 8, 0, dict.fromkeys([*names, "token_embd.weight", "output.weight"], 32))
+    values = random_values(model, random)
+    write_gguf(folder / "model.gguf", model, values)
+    taken = 0
+    for _number in range(count):
+        text = "".join(random.choice(_PIECES, int(random.integers(1, 7))))
+        try:
+            override = read_override(f"{text}=q5_1")
+        except InputRefused:
+            continue
+        taken += 1
+        llama_quantize(folder / "model.gguf", folder / "model.out", "q8_0", [override])
+        theirs = {name for name, (kind, _) in tensors_of(folder / "model.out").items() if kind is Type.Q5_1}
+        assert {name for name in values if override.matches(name)} == theirs, text
+    return taken
+
+
+def test_patterns_find_what_they_find_in_llama_cpp(tmp_path: Path) -> None:
+    assert compare_patterns(tmp_path, np.random.default_rng(0), 150) > 50
+
+
+@pytest.mark.long
+def test_many_patterns_find_what_they_find_in_llama_cpp(tmp_path: Path) -> None:
+    compare_patterns(tmp_path, np.random.default_rng(1), 20_000)

@@ -21,6 +21,12 @@ from localfin_models.language import _
 _NAMES = {"linux": "libggml-base.so", "darwin": "libggml-base.dylib", "win32": "ggml-base.dll"}
 
 
+_GRIDS = frozenset(
+    GGMLQuantizationType[name] for name in ("IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S")
+)
+_LARGEST = 1e6  # its scales, in float16, hold little more; ggml was seen to abort from 1e10 on
+
+
 class _TypeTraits(ctypes.Structure):
     """`struct ggml_type_traits` of ggml.h, as far as it is read here."""
 
@@ -55,6 +61,8 @@ def library() -> ctypes.CDLL:
     library.ggml_nelements.restype, library.ggml_nelements.argtypes = ctypes.c_int64, [ctypes.c_void_p]
     library.ggml_get_data_f32.restype = ctypes.POINTER(ctypes.c_float)
     library.ggml_get_data_f32.argtypes = [ctypes.c_void_p]
+    library.ggml_validate_row_data.restype = ctypes.c_bool
+    library.ggml_validate_row_data.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]
     library.ggml_get_type_traits.restype = ctypes.POINTER(_TypeTraits)
     library.ggml_get_type_traits.argtypes = [ctypes.c_int]
     return library
@@ -132,6 +140,16 @@ def _check(written: int, kind: GGMLQuantizationType, out: NDArray[np.uint8]) -> 
                 written=written, name=kind.name, nbytes=out.nbytes
             )
         )
+
+
+def can_search(kind: GGMLQuantizationType, rows: NDArray[np.float32]) -> bool:
+    """Whether ggml finds such rows in the grids of `kind`: where the scales cannot hold them, it ends the process."""
+    return kind not in _GRIDS or float(np.abs(rows).max()) <= _LARGEST
+
+
+def is_valid(kind: GGMLQuantizationType, data: NDArray[np.uint8]) -> bool:
+    """Whether no scale in the blocks became NaN or infinite; llama.cpp gives up on such a tensor."""
+    return bool(library().ggml_validate_row_data(int(kind), data.ctypes.data, data.nbytes))
 
 
 def dequantize(kind: GGMLQuantizationType, data: bytes, columns: int) -> NDArray[np.float32]:

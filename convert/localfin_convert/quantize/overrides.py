@@ -6,6 +6,7 @@ read differently, is refused.
 
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gguf import GGMLQuantizationType as Type
@@ -50,12 +51,24 @@ def read_override(text: str) -> Override:
                 text=text, types=", ".join(KINDS)
             )
         )
+    plain = pattern.isascii() and pattern.isprintable()  # else lower case differs; and no name has anything else
     pattern = pattern.lower()
-    if _DISAGREE.search(pattern) or not _compiles(pattern):
+    if not plain or _DISAGREE.search(pattern) or not _compiles(pattern):
         raise InputRefused(
             _("--tensor-type {text}: the pattern is none that llama.cpp and Python read alike").format(text=text)
         )
     return Override(pattern, KINDS[kind.lower()])
+
+
+def refuse_idle(overrides: Sequence[Override], names: Sequence[str]) -> None:
+    """Raises InputRefused for one that none of `names`, those of the quantized tensors, has: llama.cpp ignores it."""
+    idle = next((one for one in overrides if not any(map(one.matches, names))), None)
+    if idle is not None:
+        raise InputRefused(
+            _("--tensor-type {pattern}={type}: no tensor that is quantized has such a name").format(
+                pattern=idle.pattern, type=idle.kind.name.lower()
+            )
+        )
 
 
 def _compiles(pattern: str) -> bool:

@@ -90,7 +90,7 @@ def choose(tensors: Sequence[Shape], quantization: str, auto: Type, context: Con
     choices: dict[str, Choice] = {}
     for tensor in tensors:
         stored = _stored(tensor, auto)
-        final = chooser.next(tensor) if _may_quantize(tensor) else stored
+        final = chooser.next(tensor) if may_quantize(tensor) else stored
         choices[tensor.name] = Choice(stored, final)
     return choices
 
@@ -101,7 +101,7 @@ def _stored(tensor: Shape, target: Type) -> Type:
     return target if plain else Type.F32
 
 
-def _may_quantize(tensor: Shape) -> bool:
+def may_quantize(tensor: Shape) -> bool:
     """ggml counts a matrix of one row as a vector."""
     plain = tensor.name.endswith("weight") and not any(kept in tensor.name for kept in _KEPT)
     return plain and prod(tensor.shape[:-1]) > 1

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from localfin_convert.bitsandbytes.state import quantized_sources
 from localfin_convert.bitsandbytes.stored import EightBit, FourBit
 from localfin_convert.read.safetensors_file import StoredTensor, read_header
-from localfin_convert.read.source import Source
+from localfin_convert.read.source import Source, Widened
 from localfin_models.errors import InputRefused, NotFound
 from localfin_models.language import _
 
@@ -29,6 +29,14 @@ class Checkpoint:
     @property
     def is_quantized(self) -> bool:
         return any(isinstance(source, FourBit | EightBit) for source in self.tensors.values())
+
+    def widened(self) -> "Checkpoint":
+        """As if every number of 16 bits were stored in 32: merges do not round."""
+        tensors = {
+            name: Widened(source) if source.dtype in ("BF16", "F16") else source
+            for name, source in self.tensors.items()
+        }
+        return replace(self, tensors=tensors)
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:

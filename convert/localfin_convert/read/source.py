@@ -40,6 +40,33 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Widened:
+    """A source of 16 bits that a merge need not round to."""
+
+    source: Source
+
+    dtype = "F32"
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def n_bytes(self) -> int:
+        return self.source.n_bytes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.source.shape
+
+    def identity(self) -> bytes:
+        return b"widened " + self.source.identity()
+
+    def rows(self, files: OpenFiles, first: int, count: int) -> NDArray[np.float32]:
+        return self.source.rows(files, first, count)
+
+
+@dataclass(frozen=True, slots=True)
 class Computed:
     """What the plan itself computed, as a family's rope factors."""
 

@@ -16,9 +16,13 @@ from localfin_models.language import _
 
 _BITS = {
     Type.F32: 24, Type.F16: 11, Type.BF16: 8, Type.Q8_0: 7, Type.Q6_K: 6, Type.Q5_K: 5, Type.Q5_0: 5, Type.Q5_1: 5,
-    Type.Q4_K: 4, Type.Q4_0: 4, Type.Q4_1: 4, Type.IQ4_NL: 4, Type.IQ4_XS: 4, Type.Q3_K: 3, Type.Q2_K: 2,
+    Type.Q4_K: 4, Type.Q4_0: 4, Type.Q4_1: 4, Type.IQ4_NL: 4, Type.IQ4_XS: 4, Type.MXFP4: 3, Type.Q3_K: 3,
+    Type.IQ3_S: 3, Type.IQ3_XXS: 2, Type.Q2_K: 2, Type.IQ2_S: 2, Type.IQ2_XS: 2, Type.IQ2_XXS: 1, Type.IQ1_M: 1,
+    Type.IQ1_S: 1, Type.TQ2_0: 1, Type.TQ1_0: 1,
 }  # fmt: skip
 """Of a weight's size, beside the largest in its block."""
+_MOST = 0.95
+"""Of the weights' root mean square: zeros in their place come to once that, other weights to 1.4 times."""
 _HALF_STEP = 2.0**-25
 """Half the distance of the smallest float16 numbers, in which scales are stored, too."""
 
@@ -34,16 +38,20 @@ class _Sums:
         """Root mean square of the error."""
         return math.sqrt(self.error / self.count)
 
-    def allowed(self, bits: int) -> float:
-        """Three times 2^-bits of the weights' root mean square: normal weights come to about once that."""
-        return 3 * 2.0**-bits * math.sqrt(self.norm / self.count) + _HALF_STEP
+    def allowed(self, bits: int, *, weighed: bool) -> float:
+        """Three times 2^-bits of the weights' root mean square: normal weights come to about once that.
+
+        Where importance weighs the columns, those that weigh little may be off by more: nine times.
+        """
+        share = min((9 if weighed else 3) * 2.0**-bits, _MOST)
+        return share * math.sqrt(self.norm / self.count) + _HALF_STEP
 
 
 @contextmanager
 def compared(plan: Plan, merged: Weights, stored: Weights) -> Generator[Weights]:
     """`merged`, of which all that is asked for is compared with `stored`. Raises IntegrityFailed in the end."""
     family = family_of(plan.merge.checkpoint.config)
-    kinds = {tensor.name: tensor.choice.final for tensor in plan.tensors}
+    planned = {tensor.name: tensor for tensor in plan.tensors}
     sums: dict[str, _Sums] = {}
 
     def weights(name: str, rows: range | None = None, /) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -58,7 +66,8 @@ def compared(plan: Plan, merged: Weights, stored: Weights) -> Generator[Weights]
     for name, mine in sums.items():
         target = family.tensor(name)
         assert target is not None
-        allowed = mine.allowed(_BITS[kinds[target.name]])
+        tensor = planned[target.name]
+        allowed = mine.allowed(_BITS[tensor.choice.final], weighed=tensor.importance is not None)
         if not mine.apart <= allowed:
             raise IntegrityFailed(
                 _("tensor {name} of the file is not the merged checkpoint's: {apart:.2g} apart, {allowed:.2g} at most "

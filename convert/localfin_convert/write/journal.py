@@ -25,11 +25,13 @@ class WholeTensor:
 
 
 def plan_digest(plan: Plan) -> str:
-    """Of everything the output's bytes follow from: the headers, the sources as they lie on disk, the changes."""
+    """Of everything the output's bytes follow from: headers, sources as they lie on disk, changes, importance."""
     digest = hashlib.sha256(b"".join(part.header for part in plan.parts))
     for tensor in plan.tensors:
         digest.update(tensor.source.identity())
-        digest.update(repr((tensor.heads, tensor.choice.intermediate.name)).encode())
+        digest.update(repr((tensor.heads, tensor.choice.intermediate.name, tensor.importance is None)).encode())
+        if tensor.importance is not None:
+            digest.update(tensor.importance.tobytes())
         for step in tensor.changes:
             digest.update(repr(step.adapter).encode() + step.change.identity())
     return digest.hexdigest()
