@@ -19,7 +19,16 @@ PUBLIC = {
         "Sampling",
         "Usage",
     ],
-    "localfin_convert": ["ImatrixReport", "LoraReport", "Report", "convert", "make_imatrix", "write_lora"],
+    "localfin_convert": [
+        "ImatrixReport",
+        "LoraReport",
+        "Report",
+        "SafetensorsReport",
+        "convert",
+        "make_imatrix",
+        "write_lora",
+        "write_safetensors",
+    ],
     "localfin_tui": ["LocalfinApp"],
     "localfin_models": ["GgufHeader", "check_gguf", "find_model", "list_models"],
 }  # fmt: skip

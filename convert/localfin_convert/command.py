@@ -11,6 +11,14 @@ from click.core import ParameterSource
 from localfin_convert import pipeline
 from localfin_convert.adapter import Weighted
 from localfin_convert.as_lora import plan_lora, write_lora
+from localfin_convert.as_safetensors import SafetensorsRequest, planned_for
+from localfin_convert.as_safetensors import carry_out as write_merged
+from localfin_convert.as_safetensors.printing import (
+    safetensors_plan_json,
+    safetensors_plan_text,
+    safetensors_report_json,
+    safetensors_report_text,
+)
 from localfin_convert.bitsandbytes.trained import MERGES
 from localfin_convert.compare import compare
 from localfin_convert.pipeline import Report
@@ -34,6 +42,8 @@ from localfin_convert.write.output import output_paths, refuse_existing, refuse_
 from localfin_models.cores import available_cores
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
+
+SAFETENSORS = "safetensors"
 
 
 class _WeightedFolder(click.ParamType[Weighted]):
@@ -85,7 +95,14 @@ class _TensorType(click.ParamType[str]):
     "-a", "--adapter", "adapters", multiple=True, type=_WeightedFolder(), metavar="FOLDER[=WEIGHT]",
     help=_("A peft adapter; several are merged in turn, WEIGHT multiplies an adapter's scale."),
 )  # fmt: skip
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help=_("The GGUF file to make."))
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), required=True,
+    help=_("The GGUF file to make; with --to safetensors the folder."),
+)  # fmt: skip
+@click.option(
+    "--to", type=click.Choice(("gguf", SAFETENSORS)), default="gguf", show_default=True,
+    help=_("`safetensors`: the merged checkpoint as a Hugging Face folder, for other programs."),
+)  # fmt: skip
 @click.option(
     "-q", "--quantization", type=click.Choice(QUANTIZATIONS), show_default="q4_k_m; f32 with --as-lora",
     help=_("With --as-lora one of f32, f16, bf16, q8_0."),
@@ -131,6 +148,7 @@ def convert(
     /,
     base: Path,
     out: Path,
+    to: str,
     quantization: str | None,
     as_lora: bool,
     compare_text: Path | None,
@@ -148,6 +166,10 @@ def convert(
         _as_lora(base, adapters, out, quantization or "f32", force=force, dry_run=dry_run, as_json=as_json)
         return
     threads = threads or available_cores()
+    if to == SAFETENSORS:
+        merged = SafetensorsRequest(base, *(of_request[name] for name in ("adapters", "prompt_format", "merge_onto")))
+        _to_safetensors(merged, out, threads, force=force, resume=resume, dry_run=dry_run, as_json=as_json)
+        return
     asked = Request(base, quantization=quantization or "q4_k_m", name=out.stem, **of_request)
     if dry_run:
         _dry_run(asked, out, threads, force=force, as_json=as_json)
@@ -175,13 +197,19 @@ _WITHOUT = {
         "resume", "no_verify",
     ),
     "compare_text": ("dry_run", "split_max_bytes"),
+    "to": (
+        "quantization", "as_lora", "split_max_bytes", "tensor_types", "imatrix", "precision", "compare_text",
+        "no_verify",
+    ),
 }  # fmt: skip
-"""Which options mean nothing beside another, by the names of their parameters."""
+"""Which options mean nothing beside another, by the names of their parameters; `to` where it is not the default."""
+_OF_ADAPTERS = ("as_lora", "compare_text")
 
 
 def _refuse_mixed(context: click.Context) -> None:
     spelled = {str(param.name): param.opts[-1] for param in context.command.params}
     given = [name for name in spelled if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    given = [name for name in given if name != "to" or context.params["to"] == SAFETENSORS]
     for name, others in _WITHOUT.items():
         if name not in given:
             continue
@@ -189,7 +217,7 @@ def _refuse_mixed(context: click.Context) -> None:
             raise click.UsageError(
                 _("{option} goes without {others}").format(option=spelled[name], others=", ".join(unwanted))
             )
-        if "adapters" not in given:
+        if name in _OF_ADAPTERS and "adapters" not in given:
             raise click.UsageError(_("{option} needs an adapter: name one with -a FOLDER").format(option=spelled[name]))
 
 
@@ -200,6 +228,22 @@ def _dry_run(asked: Request, out: Path, threads: int, *, force: bool, as_json: b
     for line in plan.remarks:
         _remark(line)
     click.echo(plan_json(plan, threads) if as_json else plan_text(plan, threads))
+
+
+def _to_safetensors(
+    asked: SafetensorsRequest, out: Path, threads: int, *, force: bool, resume: bool, dry_run: bool, as_json: bool
+) -> None:
+    if dry_run:
+        plan = planned_for(asked, out, force=force)
+        for line in plan.remarks:
+            _remark(line)
+        click.echo(safetensors_plan_json(plan, threads) if as_json else safetensors_plan_text(plan, threads))
+        return
+    with ProgressBar(out.name) as progress:
+        report = write_merged(
+            asked, out, force=force, resume=resume, threads=threads, progress=progress, remark=_remark
+        )
+    click.echo(safetensors_report_json(report) if as_json else safetensors_report_text(report), err=not as_json)
 
 
 def _measuring(merge: str) -> ProgressBar:

@@ -1,16 +1,20 @@
 """What a plan will cost, for `--dry-run`: bytes exact, time from a sample timed now, memory from the blocks."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Protocol
 
 import numpy as np
 from gguf import GGMLQuantizationType as Type
 
+from localfin_convert.adapter import Step
 from localfin_convert.adapter.chain import chain_product
-from localfin_convert.merge import BLOCK_ELEMENTS
+from localfin_convert.blocks import BLOCK_ELEMENTS
 from localfin_convert.plan import Plan
 from localfin_convert.quantize import ggml
+from localfin_convert.read.numbers import bf16_bits
 
 _SAMPLE = (64, 1024)
 _BYTES_PER_ELEMENT = 24  # of one block under way: stored, float32 before and after, their comparison, quantized
@@ -23,10 +27,19 @@ class Estimate:
     memory_bytes: int
 
 
+class Planned(Protocol):
+    """A tensor of an output."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def changes(self) -> Sequence[Step]: ...
+
+
 def estimate(plan: Plan, threads: int) -> Estimate:
     """Times one block of each type in the plan on this machine (well under a second), and scales up."""
-    rows = np.random.default_rng(0).standard_normal(_SAMPLE, np.float32)
-    elements = prod(_SAMPLE)
+    rows, elements = _sample(), prod(_SAMPLE)
     per_type: dict[tuple[Type, bool], float] = {}
     seconds = 0.0
     for tensor in plan.tensors:
@@ -34,12 +47,29 @@ def estimate(plan: Plan, threads: int) -> Estimate:
         if key not in per_type:
             per_type[key] = _timed_quantize(*key, rows) / elements
         seconds += per_type[key] * prod(tensor.shape)
-    ranked = sum(prod(tensor.shape) * step.change.rank for tensor in plan.tensors for step in tensor.changes)
+    return _estimate(plan.tensors, seconds, len(plan.parts[0].header), threads)
+
+
+def estimate_unquantized(tensors: Sequence[Planned], header_bytes: int, threads: int) -> Estimate:
+    """As `estimate`, where tensors keep their dtype."""
+    started = time.perf_counter()
+    bf16_bits(_sample())
+    seconds = (time.perf_counter() - started) / prod(_SAMPLE) * sum(prod(tensor.shape) for tensor in tensors)
+    return _estimate(tensors, seconds, header_bytes, threads)
+
+
+def _estimate(tensors: Sequence[Planned], seconds: float, header_bytes: int, threads: int) -> Estimate:
+    """`seconds`: those of all but the merge, on one thread."""
+    ranked = sum(prod(tensor.shape) * step.change.rank for tensor in tensors for step in tensor.changes)
     if ranked:
-        seconds += _timed_product(rows) / elements * ranked
-    adapters = sum(step.change.n_bytes for tensor in plan.tensors for step in tensor.changes)
+        seconds += _timed_product(_sample()) / prod(_SAMPLE) * ranked
+    adapters = sum(step.change.n_bytes for tensor in tensors for step in tensor.changes)
     in_flight = 2 * threads * BLOCK_ELEMENTS + threads * BLOCK_ELEMENTS * _BYTES_PER_ELEMENT
-    return Estimate(seconds / threads, _INTERPRETER + len(plan.parts[0].header) * 4 + adapters + in_flight)
+    return Estimate(seconds / threads, _INTERPRETER + header_bytes * 4 + adapters + in_flight)
+
+
+def _sample() -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return np.random.default_rng(0).standard_normal(_SAMPLE, np.float32)
 
 
 def _timed_quantize(kind: Type, weighed: bool, rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:

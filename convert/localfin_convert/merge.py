@@ -1,8 +1,7 @@
 """One block of rows on its way: read, merge, reorder, quantize. Peak memory: a few times `BLOCK_ELEMENTS` a thread."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from localfin_convert.adapter import Step
 from localfin_convert.architectures.family import permute_rows
+from localfin_convert.blocks import Block, Converted
 from localfin_convert.plan import PlannedTensor
 from localfin_convert.quantize import ggml
 from localfin_convert.read.numbers import bf16_bits, round_to
@@ -19,50 +19,8 @@ from localfin_convert.read.source import Source
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
-BLOCK_ELEMENTS = 1 << 17
 
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Rows `first` to `first + count` of one tensor."""
-
-    tensor: PlannedTensor
-    number: int
-    """Of the tensor in the plan."""
-    first: int
-    count: int
-
-    @property
-    def offset(self) -> int:
-        """In the output file."""
-        return self.tensor.offset + self.first * (self.tensor.n_bytes // self.tensor.rows)
-
-    @property
-    def is_last(self) -> bool:
-        return self.first + self.count == self.tensor.rows
-
-    @property
-    def read_bytes(self) -> int:
-        return self.tensor.read_bytes * self.count // self.tensor.rows
-
-
-@dataclass(frozen=True, slots=True)
-class Converted:
-    block: Block
-    data: NDArray[np.uint8]
-    changed: Counter[int]
-    """By adapter, the weights it changed, after rounding to the base's dtype."""
-
-
-def blocks(tensor: PlannedTensor, number: int) -> Iterator[Block]:
-    """Whole heads where rows are reordered, so that the reordering stays within a block."""
-    unit = tensor.rows // tensor.heads if tensor.heads and len(tensor.shape) > 1 else 1
-    step = max(1, BLOCK_ELEMENTS // (tensor.columns * unit)) * unit
-    for first in range(0, tensor.rows, step):
-        yield Block(tensor, number, first, min(step, tensor.rows - first))
-
-
-def convert_block(block: Block, files: OpenFiles) -> Converted:
+def convert_block(block: Block[PlannedTensor], files: OpenFiles) -> Converted:
     """Raises InputRefused for NaN or Inf, read or made."""
     tensor = block.tensor
     rows, changed = merged_rows(tensor.source, tensor.changes, files, block.first, block.count)
@@ -71,9 +29,8 @@ def convert_block(block: Block, files: OpenFiles) -> Converted:
     if tensor.heads and len(tensor.shape) == 1:
         rows = permute_rows(rows.T, tensor.heads).T
     elif tensor.heads:
-        unit = tensor.rows // tensor.heads
-        rows = permute_rows(rows, block.count // unit)
-    return Converted(block, _encode(rows, tensor), changed)
+        rows = permute_rows(rows, block.count // tensor.unit)
+    return Converted(_encode(rows, tensor), changed)
 
 
 def merged_rows(

@@ -2,19 +2,16 @@
 
 import time
 import zlib
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from localfin_convert.adapter import Weighted, weighted
-from localfin_convert.merge import Block, Converted, blocks, convert_block
+from localfin_convert.merge import convert_block
 from localfin_convert.plan import PRECISIONS, Plan, Request, make_plan
 from localfin_convert.provenance.inputs import InputFile, InputHashes
-from localfin_convert.read.positional import OpenFiles
+from localfin_convert.stream import Progress, refuse_unchanged, write_tensors
 from localfin_convert.verify.verification import Verification, Verifier
 from localfin_convert.write.journal import Journal, is_of_plan, plan_digest
 from localfin_convert.write.output import (
@@ -29,14 +26,7 @@ from localfin_convert.write.output import (
     whole_output,
 )
 from localfin_models.cores import available_cores
-from localfin_models.errors import InputRefused
-from localfin_models.language import _
 from localfin_models.manifest import HashedFile, manifest_path, staged_manifest
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-Progress = Callable[[int, int], None]
-"""Called with bytes of the base done and in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +133,11 @@ def carry_out(
     with (
         staged_manifest(paths[0]) as put_manifest,
         whole_output(paths, sizes, journal=journal_at, resume=resume) as output,
-        closing(Journal(journal_at, plan, digest, output, resume=resume)) as journal,
+        closing(Journal(journal_at, plan.tensors, digest, output, resume=resume)) as journal,
         InputHashes(plan.provenance.inputs, threads) as hashes,
     ):
-        spans, changed = write_tensors(plan, output, journal, threads, progress)
-        for number, adapter in enumerate(plan.merge.adapters):
-            if not changed[number]:
-                raise InputRefused(
-                    _("the adapter {name} changes no weight after rounding: it has no effect on this base").format(
-                        name=adapter.folder.name
-                    )
-                )
+        spans, changed = write_tensors(plan.tensors, convert_block, output, journal, threads, progress)
+        refuse_unchanged(plan.merge.adapters, changed)
         inputs = hashes.result()
         spans += write_headers(plan, inputs, output)
         files = tuple(map(Written, paths, sizes, output.hash_back(spans)))
@@ -179,52 +163,3 @@ def write_headers(plan: Plan, inputs: Mapping[InputFile, str], output: Output) -
         output.write(header, part.offset)
         spans.append(Span(part.offset, len(header), zlib.crc32(header)))
     return spans
-
-
-def write_tensors(
-    plan: Plan, output: Output, journal: Journal, threads: int, progress: Progress | None
-) -> tuple[list[Span], Counter[int]]:
-    """Writes the missing tensors; returns what stands where, and how many weights each adapter changed."""
-    spans = [span for tensor in journal.whole.values() for span in tensor.spans]
-    changed, total = sum((tensor.changed for tensor in journal.whole.values()), Counter[int]()), plan.read_bytes
-    done = sum(plan.tensors[number].read_bytes for number in journal.whole)
-    with OpenFiles() as files, ThreadPoolExecutor(threads, "convert") as pool:
-
-        def work(block: Block) -> tuple[Span, Converted]:
-            converted = convert_block(block, files)
-            data = converted.data.tobytes()
-            output.write(data, block.offset)
-            return Span(block.offset, len(data), zlib.crc32(data)), converted
-
-        missing = [number for number in range(len(plan.tensors)) if number not in journal.whole]
-        todo = (block for number in missing for block in blocks(plan.tensors[number], number))
-        mine, mine_changed = list[Span](), Counter[int]()
-        for span, converted in _windowed(pool, work, todo, 2 * threads):
-            mine.append(span)
-            mine_changed += converted.changed
-            if converted.block.is_last:
-                journal.add(converted.block.number, mine, mine_changed)
-                spans += mine
-                changed += mine_changed
-                mine, mine_changed = [], Counter[int]()
-            done += converted.block.read_bytes
-            if progress is not None:
-                progress(done, total)
-    return spans, changed
-
-
-def _windowed(
-    pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item], window: int
-) -> Iterator[Result]:
-    """Results in order, at most `window` under way: what bounds the memory."""
-    pending: deque[Future[Result]] = deque()
-    try:
-        for item in items:
-            pending.append(pool.submit(work, item))
-            if len(pending) >= window:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        for future in pending:
-            future.cancel()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from localfin_convert.adapter import Merge, Step, Weighted, open_adapters
 from localfin_convert.architectures import Family, Tensor, family_of
 from localfin_convert.bitsandbytes.trained import onto
+from localfin_convert.fitting import refuse_incomplete, refuse_misfit
 from localfin_convert.imatrix import read_imatrix
 from localfin_convert.keys import Key
 from localfin_convert.metadata import file_type_key, general_keys, imatrix_keys, size_label, version_key
@@ -25,7 +26,6 @@ from localfin_convert.quantize.importance import Importance, importance_of, unwe
 from localfin_convert.quantize.overrides import read_override, refuse_idle
 from localfin_convert.quantize.types import Choice
 from localfin_convert.read.checkpoint import Checkpoint, open_checkpoint
-from localfin_convert.read.numbers import FLOATS
 from localfin_convert.read.source import Computed, Source
 from localfin_convert.verify.template import check_templates
 from localfin_convert.vocabulary import vocabulary_keys
@@ -94,6 +94,11 @@ class PlannedTensor:
     @property
     def rows(self) -> int:
         return prod(self.shape[:-1])
+
+    @property
+    def unit(self) -> int:
+        """Whole heads where rows are reordered, so that the reordering stays within a block."""
+        return self.rows // self.heads if self.heads and len(self.shape) > 1 else 1
 
     @property
     def read_bytes(self) -> int:
@@ -219,13 +224,7 @@ def _refuse_unquantized(asked: Request) -> None:
 
 def _drafts(merge: Merge, family: Family) -> list[_Draft]:
     checkpoint = merge.checkpoint
-    missing = next((name for name in family.required() if name not in checkpoint.tensors), None)
-    if missing is not None:
-        raise InputRefused(
-            _("{name} lacks the tensor {missing!r}; a shard may be missing").format(
-                name=checkpoint.folder.name, missing=missing
-            )
-        )
+    refuse_incomplete(checkpoint, family)
     drafts = [
         _Draft(Tensor(name), Computed(name, values), values.shape) for name, values in family.extra_tensors().items()
     ]
@@ -236,7 +235,7 @@ def _drafts(merge: Merge, family: Family) -> list[_Draft]:
                 raise InputRefused(_("the adapter changes {name}, which this family does not keep").format(name=name))
             continue
         shape = merge.shape(name)
-        _check(stored, name, shape, target, family)
+        refuse_misfit(stored, name, shape, target, family)
         drafts.append(_Draft(target, stored, shape, merge.steps.get(name, ())))
     return stacked(drafts, family)
 
@@ -279,26 +278,6 @@ def _shapes(drafts: list[_Draft], family: Family) -> dict[str, tuple[int, ...]]:
 def _size_label(shapes: Mapping[str, tuple[int, ...]], family: Family) -> str:
     total = sum(prod(shape) for shape in shapes.values())
     return size_label(total, sum(prod(shape) for shape in shapes.values() if len(shape) == 3), family.experts)
-
-
-def _check(stored: Source, name: str, shape: tuple[int, ...], target: Tensor, family: Family) -> None:
-    if stored.dtype not in FLOATS:
-        raise InputRefused(
-            _("tensor {name} is {dtype}; BF16, F16 or F32 were expected").format(name=stored.name, dtype=stored.dtype)
-        )
-    if len(stored.shape) not in (1, 2) or prod(stored.shape) == 0:
-        raise InputRefused(
-            _("tensor {name} has the shape {shape}; a vector or matrix was expected").format(
-                name=stored.name, shape=list(stored.shape)
-            )
-        )
-    expected = family.expected_shape(target.name)
-    if expected is not None and shape != expected:
-        raise InputRefused(
-            _("tensor {name} is {shape} where config.json says {expected}").format(
-                name=name, shape=list(shape), expected=list(expected)
-            )
-        )
 
 
 def _model_keys(family: Family, quantized_as: str, vocabulary: list[Key]) -> list[Key]:

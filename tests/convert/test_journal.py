@@ -8,7 +8,8 @@ import pytest
 from tests.convert.tiny import convert
 
 from localfin_convert import pipeline
-from localfin_convert.merge import Block, Converted
+from localfin_convert.blocks import Block, Converted
+from localfin_convert.plan import PlannedTensor
 
 Make = Callable[..., Path]
 Kill = Callable[[int], None]
@@ -40,7 +41,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     convert_block = pipeline.convert_block
 
-    def counting(block: Block, file: object) -> Converted:
+    def counting(block: Block[PlannedTensor], file: object) -> Converted:
         names.append(block.tensor.name)
         return convert_block(block, file)  # type: ignore[arg-type]
 

@@ -1,5 +1,6 @@
 """Bases that bitsandbytes quantized, and 16-bit ones as a QLoRA training saw them: bitsandbytes' and peft's bits."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from tests.golden.cases import CASES, LINEAR, Adapter, Case
 from tests.golden.checkpoints import build
 from tests.golden.record import record
 
+import localfin_convert
 from localfin_convert.adapter import Weighted
 from localfin_convert.bitsandbytes.arithmetic import (
     BLOCKSIZES,
@@ -29,7 +31,7 @@ from localfin_convert.bitsandbytes.state import quantized_sources
 from localfin_convert.bitsandbytes.trained import AsTrained, RecentScales
 from localfin_convert.command import convert as command
 from localfin_convert.plan import Request, make_plan
-from localfin_convert.read.checkpoint import open_checkpoint
+from localfin_convert.read.checkpoint import open_checkpoint, read_json
 from localfin_convert.read.positional import OpenFiles
 from localfin_convert.read.safetensors_file import read_header
 from localfin_convert.read.source import Source
@@ -144,6 +146,29 @@ def test_a_merge_onto_it_equals_pefts_onto_the_dequantized_model(
     assert report.changed > 0
 
 
+@pytest.mark.parametrize(("kind", "dtype"), [("nf4-double", "bf16"), ("fp4", "f16"), ("int8", "bf16")])
+@pytest.mark.parametrize("adapted", [True, False])
+def test_a_merged_checkpoint_holds_the_dequantized_weights(
+    kind: str, dtype: str, adapted: bool, tmp_path: Path
+) -> None:
+    base, (adapter,) = build(case_of("llama", dtype), tmp_path)
+    saved = save_quantized(base, tmp_path / "saved" / "base", kind)
+    theirs = load(saved).dequantize(TYPES[dtype.upper()])
+    if kind == "nf4-double":  # what says of its own what its weights are
+        config = {name: value for name, value in read_json(saved / "config.json").items() if name != "dtype"}
+        (saved / "config.json").write_text(json.dumps(config))
+    if adapted:
+        theirs = peft.PeftModel.from_pretrained(theirs, adapter).merge_and_unload()
+    report = localfin_convert.write_safetensors(saved, [adapter] if adapted else [], tmp_path / "out")
+    assert "quantization_config" not in read_json(report.out / "config.json")
+    assert all(header.dtype == dtype.upper() for header in read_header(report.out / "model.safetensors").values())
+    loaded = load(report.out)
+    assert not hasattr(loaded, "hf_quantizer")
+    mine, expected = loaded.state_dict(), theirs.state_dict()
+    assert mine.keys() == expected.keys()
+    assert [name for name in mine if not torch.equal(mine[name], expected[name])] == []
+
+
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("kind", ["nf4", "fp4"])
 def test_blocks_of_every_size_over_rows_of_every_width(kind: str, dtype: str, tmp_path: Path) -> None:
@@ -219,6 +244,9 @@ def test_a_16_bit_base_merged_as_the_training_saw_it(tmp_path: Path) -> None:
     convert(base, [adapter], ours, "bf16", merge_onto="dequantized", threads=3)
     convert(merged, [], theirs, "bf16", verify=False)
     convert(base, [adapter], plain, "bf16", merge_onto="16bit", verify=False)
+    folder = localfin_convert.write_safetensors(base, [adapter], tmp_path / "folder", merge_onto="dequantized").out
+    mine, expected = load(folder).state_dict(), load(merged).state_dict()
+    assert [name for name in expected if not torch.equal(mine[name], expected[name])] == []
     assert record(ours) == record(theirs) != record(plain)
 
 

@@ -15,6 +15,9 @@ from tests.convert.small_tokenizers import sentencepiece_bytes
 from tests.convert.tiny import ADAPTER_CONFIG, CONFIG, llama_tensors, lora_tensors, write_safetensors
 from tests.hostile.corpus import CASES
 
+from localfin_convert import write_safetensors as write_safetensors_folder
+from localfin_models.errors import InputRefused
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pipes, devices and resource usage as Linux has them")
 
 CPU_SECONDS, RESIDENT_MB, GIVEN_UP = 1.0, 200, 20
@@ -125,3 +128,17 @@ def test_refused(outcomes: Outcomes, name: str) -> None:
     assert outcome.untouched
     assert outcome.cpu_seconds < CPU_SECONDS
     assert outcome.resident_mb < RESIDENT_MB
+
+
+FOR_GGUF_ALONE = {"tokenizer_without_vocabulary", "tokenizer_larger_than_the_model"}
+"""A folder carries the tokenizer as it is."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", sorted(CASES.keys() - FOR_GGUF_ALONE))
+def test_refused_as_a_merged_checkpoint(name: str, tmp_path: Path) -> None:
+    write_good_pair(tmp_path)
+    CASES[name].change(tmp_path / "base", tmp_path / "adapter")
+    with pytest.raises(InputRefused, match=CASES[name].words):
+        write_safetensors_folder(tmp_path / "base", [tmp_path / "adapter"], tmp_path / "out", threads=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter", "base"]

@@ -38,7 +38,8 @@ class Qwen3Moe(Qwen3):
 
     @property
     def experts(self) -> int:
-        return self._natural("num_experts", MAX_EXPERTS)
+        name = "num_local_experts" if "num_local_experts" in self.config else "num_experts"  # transformers 5.20 and on
+        return self._natural(name, MAX_EXPERTS)
 
     def family_keys(self) -> list[Key]:
         return [self._count("expert_feed_forward_length", self._natural("moe_intermediate_size"))]

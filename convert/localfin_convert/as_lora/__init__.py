@@ -12,7 +12,8 @@ from pathlib import Path
 
 from localfin_convert.adapter import Weighted, weighted
 from localfin_convert.as_lora.plan import LoraPlan, plan_lora
-from localfin_convert.merge import blocks, convert_block
+from localfin_convert.blocks import blocks
+from localfin_convert.merge import convert_block
 from localfin_convert.read.positional import OpenFiles
 from localfin_convert.write.output import Span, refuse_existing, refuse_small_disk, whole_output
 

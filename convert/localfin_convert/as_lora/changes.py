@@ -9,7 +9,7 @@ import numpy as np
 from localfin_convert.adapter import HEAD, Adapter, Change, Merge
 from localfin_convert.adapter.changes import AddedBias, LowRank, Replaced, TokenRows, WeightDecomposed
 from localfin_convert.architectures import Family, Tensor
-from localfin_convert.merge import BLOCK_ELEMENTS
+from localfin_convert.blocks import BLOCK_ELEMENTS
 from localfin_convert.plan import stacked
 from localfin_convert.read.positional import OpenFiles
 from localfin_convert.read.source import Source

@@ -117,8 +117,11 @@ class Provenance:
         return Manifest(datetime.now(UTC).isoformat(timespec="seconds"), tuple(files), inputs, facts)
 
 
-def provenance_of(merge: Merge, options: Mapping[str, object]) -> Provenance:
-    """Of a merge with `options` by name, files among them as paths. Reads cards and configurations, hashes nothing."""
+def provenance_of(merge: Merge, options: Mapping[str, object], more: Sequence[InputFile] = ()) -> Provenance:
+    """Of a merge with `options` by name, files among them as paths. Reads cards and configurations, hashes nothing.
+
+    `more`: files that go into the output besides those that every conversion reads.
+    """
     folder, config = merge.checkpoint.folder, merge.checkpoint.config
     adapters = tuple(adapter_origin(adapter.folder, adapter.weight) for adapter in merge.adapters)
     folders = [adapter.folder for adapter in merge.adapters]
@@ -128,7 +131,7 @@ def provenance_of(merge: Merge, options: Mapping[str, object]) -> Provenance:
     return Provenance(
         base_origin(folder, config, folders),
         adapters,
-        input_files(folder, shard_paths(folder), folders, extra),
+        tuple(dict.fromkeys((*input_files(folder, shard_paths(folder), folders, extra), *more))),
         plain,
         {name: _version(name) for name in ("localfin", *_TOOLS, *(_PEFT_TOOLS if needs_peft else ()))},
     )

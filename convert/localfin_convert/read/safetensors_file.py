@@ -6,6 +6,7 @@ data's first byte. A header's reading reads no tensor.
 """
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -19,6 +20,7 @@ from localfin_convert.read.positional import OpenFiles
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
+_METADATA = "__metadata__"
 MAX_HEADER = 100 * 1024 * 1024  # the limit of the safetensors library itself
 DTYPE_BYTES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1,
@@ -57,6 +59,32 @@ class StoredTensor:
 
 def read_header(path: Path) -> dict[str, StoredTensor]:
     """Tensors of `path` sorted by name. Raises InputRefused for anything a well-formed file cannot contain."""
+    header, start, size = _header(path)
+    tensors = [_entry(path, name, entry, start, size) for name, entry in header.items() if name != _METADATA]
+    _refuse_overlap(path, tensors)
+    return {tensor.name: tensor for tensor in sorted(tensors, key=lambda tensor: tensor.name)}
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What the header says besides the tensors; texts alone."""
+    found = _header(path)[0].get(_METADATA)
+    return {key: text for key, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
+
+
+def header_bytes(tensors: Iterable[tuple[str, str, tuple[int, ...], int]], metadata: Mapping[str, str]) -> bytes:
+    """Of a file that holds `tensors` (name, dtype, shape, bytes) one behind the other; the data starts at 8 bytes."""
+    header: dict[str, object] = {_METADATA: dict(metadata)} if metadata else {}
+    position = 0
+    for name, dtype, shape, n_bytes in tensors:
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [position, position + n_bytes]}
+        position += n_bytes
+    raw = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    raw += b" " * (-len(raw) % 8)
+    return len(raw).to_bytes(8, "little") + raw
+
+
+def _header(path: Path) -> tuple[dict[str, Any], int, int]:
+    """The header, where the data starts, the size of the file."""
     size = path.stat().st_size
     with path.open("rb") as file:
         prefix = file.read(8)
@@ -68,11 +96,7 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
                 )
             )
         raw = file.read(length)
-    header = _parse(path, raw)
-    start = 8 + length
-    tensors = [_entry(path, name, entry, start, size) for name, entry in header.items() if name != "__metadata__"]
-    _refuse_overlap(path, tensors)
-    return {tensor.name: tensor for tensor in sorted(tensors, key=lambda tensor: tensor.name)}
+    return _parse(path, raw), 8 + length, size
 
 
 def _parse(path: Path, raw: bytes) -> dict[str, Any]:

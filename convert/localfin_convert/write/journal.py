@@ -9,11 +9,14 @@ import hashlib
 import json
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from localfin_convert.plan import Plan
+from localfin_convert.adapter import Step
+from localfin_convert.blocks import Streamed
+from localfin_convert.plan import Plan, PlannedTensor
+from localfin_convert.read.source import Source
 from localfin_convert.write.output import Output, Span
 
 
@@ -26,13 +29,23 @@ class WholeTensor:
 
 def plan_digest(plan: Plan) -> str:
     """Of everything the output's bytes follow from: headers, sources as they lie on disk, changes, importance."""
-    digest = hashlib.sha256(b"".join(part.header for part in plan.parts))
-    for tensor in plan.tensors:
-        digest.update(tensor.source.identity())
-        digest.update(repr((tensor.heads, tensor.choice.intermediate.name, tensor.importance is None)).encode())
-        if tensor.importance is not None:
-            digest.update(tensor.importance.tobytes())
-        for step in tensor.changes:
+    return digest_of(
+        (part.header for part in plan.parts),
+        ((one.source, _recipe(one), one.changes) for one in plan.tensors),
+    )
+
+
+def _recipe(tensor: PlannedTensor) -> bytes:
+    importance = b"" if tensor.importance is None else tensor.importance.tobytes()
+    return repr((tensor.heads, tensor.choice.intermediate.name)).encode() + importance
+
+
+def digest_of(headers: Iterable[bytes], tensors: Iterable[tuple[Source, bytes, Sequence[Step]]]) -> str:
+    """`tensors`: of each its source, what else its bytes follow from, its changes."""
+    digest = hashlib.sha256(b"".join(headers))
+    for source, recipe, changes in tensors:
+        digest.update(source.identity() + recipe)
+        for step in changes:
             digest.update(repr(step.adapter).encode() + step.change.identity())
     return digest.hexdigest()
 
@@ -45,8 +58,8 @@ def is_of_plan(path: Path, digest: str) -> bool:
 class Journal:
     """Appends to a file; `whole` is what an earlier run of the plan wrote and the part still holds."""
 
-    def __init__(self, path: Path, plan: Plan, digest: str, part: Output, *, resume: bool) -> None:
-        self.whole = _verified(plan, part, _lines(path)[1:]) if resume else dict[int, WholeTensor]()
+    def __init__(self, path: Path, tensors: Sequence[Streamed], digest: str, part: Output, *, resume: bool) -> None:
+        self.whole = _verified(tensors, part, _lines(path)[1:]) if resume else dict[int, WholeTensor]()
         self._file = path.open("w", encoding="utf-8")
         self._write(digest)
         for number, tensor in self.whole.items():
@@ -75,14 +88,14 @@ def _lines(path: Path) -> list[object]:
     return found
 
 
-def _verified(plan: Plan, part: Output, lines: Sequence[object]) -> dict[int, WholeTensor]:
+def _verified(tensors: Sequence[Streamed], part: Output, lines: Sequence[object]) -> dict[int, WholeTensor]:
     whole: dict[int, WholeTensor] = {}
     for line in lines:
         match line:
-            case [int(number), [*pairs], [*stored]] if 0 <= number < len(plan.tensors):
+            case [int(number), [*pairs], [*stored]] if 0 <= number < len(tensors):
                 spans = tuple(span for item in stored if (span := _span(item)) is not None)
                 changed = _counts(pairs)
-                if changed is not None and _covers(plan, number, spans) and _reads_back(part, spans):
+                if changed is not None and _covers(tensors[number], spans) and _reads_back(part, spans):
                     whole[number] = WholeTensor(spans, changed)
             case _:
                 continue
@@ -108,13 +121,13 @@ def _span(item: object) -> Span | None:
             return None
 
 
-def _covers(plan: Plan, number: int, spans: Sequence[Span]) -> bool:
-    position = plan.tensors[number].offset
+def _covers(tensor: Streamed, spans: Sequence[Span]) -> bool:
+    position = tensor.offset
     for span in spans:
         if span.offset != position:
             return False
         position += span.n_bytes
-    return position == plan.tensors[number].offset + plan.tensors[number].n_bytes
+    return position == tensor.offset + tensor.n_bytes
 
 
 def _reads_back(part: Output, spans: Sequence[Span]) -> bool:

@@ -98,7 +98,7 @@ def refuse_existing(out: Path, *, force: bool) -> None:
     try:
         is_folder, exists = out.is_dir(), os.path.lexists(out)  # a link to nowhere, too, would be replaced
     except OSError as error:  # a name that is too long, say
-        raise _cannot_be_written(out, error) from None
+        raise cannot_be_written(out, error) from None
     if is_folder:
         raise InputRefused(
             _("{out} is a folder; give a file name, such as {example}").format(out=out, example=out / "model.gguf")
@@ -120,28 +120,40 @@ def take_back(paths: Sequence[Path], sizes: Sequence[int], journal: Path) -> Non
         if part_path(path).exists() or not path.is_file() or path.stat().st_size != size:
             continue
         try:
-            with path.open("r+b") as file, _locked(file, path, path):
+            with path.open("r+b") as file, locked(file.fileno(), path, path):
                 if journal.is_file():
                     path.replace(part_path(path))
         except OSError as error:
-            raise _cannot_be_written(path, error) from None
+            raise cannot_be_written(path, error) from None
 
 
 def refuse_small_disk(paths: Sequence[Path], needed: int) -> None:
     """`paths` will hold `needed` bytes together; what lies there of a killed run counts as free."""
-    folder = paths[0].parent
+    refuse_full(paths[0].parent, needed, [part_path(path) for path in paths])
+
+
+def refuse_full(folder: Path, needed: int, stale: Sequence[Path]) -> None:
+    """Raises NotEnough where the disk of `folder` has less than `needed` bytes free, or held by the `stale` files."""
     stat = os.statvfs(folder) if hasattr(os, "statvfs") else None
     if stat is None:
         return
-    stale = sum(part.stat().st_blocks * 512 for path in paths if (part := part_path(path)).is_file())
-    free = stat.f_bavail * stat.f_frsize + stale
+    free = stat.f_bavail * stat.f_frsize + sum(path.stat().st_blocks * 512 for path in stale if path.is_file())
     if free < needed:
         raise NotEnough(
             _("{parent} has {free} free; {needed} are needed").format(parent=folder, free=_mb(free), needed=_mb(needed))
         )
 
 
-def _cannot_be_written(out: Path, error: OSError) -> InputRefused:
+def disk_error(out: Path, error: OSError, needed: int) -> NotEnough | InputRefused:
+    """What a user hears of an error while `out`, of `needed` bytes, was written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return NotEnough(
+            _("the disk of {parent} became full; {size} are needed").format(parent=out.parent, size=_mb(needed))
+        )
+    return cannot_be_written(out, error)
+
+
+def cannot_be_written(out: Path, error: OSError) -> InputRefused:
     return InputRefused(_("{out} cannot be written: {strerror}").format(out=out, strerror=error.strerror))
 
 
@@ -165,14 +177,12 @@ def whole_output(
             with ExitStack() as stack:
                 files = list[BinaryIO]()
                 for path, part in zip(paths, parts, strict=True):
-                    file = stack.enter_context(_open(part))
-                    locks.enter_context(_locked(file, part, path))
+                    file = stack.enter_context(open_part(part))
+                    locks.enter_context(locked(file.fileno(), part, path))
                     files.append(file)
                     mine.append(part)
                 for file, size in zip(files, sizes, strict=True):
-                    if not (resume and os.fstat(file.fileno()).st_size == size):
-                        file.truncate(0)
-                    file.truncate(size)
+                    give_size(file, size, keep=resume)
                 yield Output(files, parts, sizes)
                 for file in files:
                     file.flush()
@@ -180,13 +190,7 @@ def whole_output(
             _rename(parts, paths)
         except OSError as error:
             _remove(journal if mine else None, *mine)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise NotEnough(
-                    _("the disk of {parent} became full; {size} are needed").format(
-                        parent=paths[0].parent, size=_mb(sum(sizes))
-                    )
-                ) from None
-            raise _cannot_be_written(paths[0], error) from None
+            raise disk_error(paths[0], error, sum(sizes)) from None
         except BaseException:
             _remove(journal if mine else None, *mine)
             raise
@@ -195,15 +199,24 @@ def whole_output(
                 journal.unlink(missing_ok=True)
 
 
-def _open(part: Path) -> BinaryIO:
+def open_part(part: Path) -> BinaryIO:
     """As it is: another conversion may be writing it, which the lock tells. A link is not followed."""
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
     return os.fdopen(os.open(part, flags, 0o666), "r+b")
 
 
+def give_size(file: BinaryIO, size: int, *, keep: bool) -> None:
+    """With `keep` what it holds stays, if it is as long; otherwise it starts as zeros."""
+    if not (keep and os.fstat(file.fileno()).st_size == size):
+        file.truncate(0)
+    file.truncate(size)
+
+
 @contextmanager
-def _locked(file: BinaryIO, at: Path, path: Path) -> Generator[None]:
-    """Held beyond the closing of `file`, which Windows wants before a rename.
+def locked(descriptor: int, at: Path, path: Path) -> Generator[None]:
+    """A lock on what lies `at`, which `descriptor` has open: on its way to be `path`.
+
+    Held beyond the closing of `descriptor`, which Windows wants before a rename.
 
     Raises InputRefused where another process holds the lock, or held it until it had renamed or removed what lay `at`.
     """
@@ -212,15 +225,18 @@ def _locked(file: BinaryIO, at: Path, path: Path) -> Generator[None]:
     except ImportError:
         yield
         return
-    with os.fdopen(os.dup(file.fileno()), "rb") as held:
+    held = os.dup(descriptor)
+    try:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            same = os.path.samestat(os.fstat(held.fileno()), at.stat())
+            same = os.path.samestat(os.fstat(held), at.stat())
         except (BlockingIOError, FileNotFoundError):
             same = False
         if not same:
             raise InputRefused(_("another conversion is writing {out}").format(out=path))
         yield
+    finally:
+        os.close(held)
 
 
 def _rename(parts: Sequence[Path], paths: Sequence[Path]) -> None:
@@ -234,7 +250,7 @@ def _rename(parts: Sequence[Path], paths: Sequence[Path]) -> None:
         if others:  # old or new, nothing leads to them
             _remove(*paths)
         raise
-    _sync_folder(paths[0].parent)
+    sync_folder(paths[0].parent)
 
 
 def _remove(*paths: Path | None) -> None:
@@ -265,7 +281,7 @@ def _hash_back(file: BinaryIO, spans: Sequence[Span]) -> str:
     return whole.hexdigest()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Where the file system can. If not, the names may be lost with the power, but they never lead to a torn file."""
     if hasattr(os, "O_DIRECTORY"):
         with suppress(OSError):
