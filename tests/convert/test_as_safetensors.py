@@ -128,6 +128,14 @@ def test_other_dtypes_and_two_adapters_with_weights(dtype: str, tmp_path: Path) 
     assert_equal(load(report.out), model.merge_and_unload(adapter_names=["0", "1"]))
 
 
+def test_what_peft_itself_merges(tmp_path: Path) -> None:
+    base = make(tmp_path / "base", "llama")
+    config = peft.LoHaConfig(task_type="CAUSAL_LM", r=4, alpha=8, target_modules=["q_proj", "down_proj"])
+    adapter = train(base, tmp_path / "adapter", config)
+    report = write_safetensors(base, [adapter], tmp_path / "out")
+    assert_equal(load(report.out), peft.PeftModel.from_pretrained(load(base), adapter).merge_and_unload())
+
+
 def test_what_is_not_changed_keeps_its_bytes(tmp_path: Path) -> None:
     base = make(tmp_path / "base", "llama", "60KB")
     adapter = train(base, tmp_path / "adapter", peft.LoraConfig(r=4, target_modules=["q_proj"]))

@@ -214,7 +214,7 @@ def test_the_card_names_base_adapters_and_licences(checkpoint: Make, adapter: Ma
     assert card["license_name"] == "own: strange"
     assert {"merge", "lora"} <= set(card["tags"])
     for words in ("# my model", "https://huggingface.co/acme/tiny-7b", "| one | 1 | LORA | apache-2.0 |",
-                  "| two\\| | -0.25 | LORA |  |", "localfin-manifest.json", "SHA-256"):  # fmt: skip
+                  "| two\\| | -0.25 | LORA | not named |", "localfin-manifest.json", "SHA-256"):  # fmt: skip
         assert words in card["body"]
     alone = write_safetensors(cached, [second], tmp_path / "alone").out
     assert front_matter(alone)["base_model_relation"] == "finetune"

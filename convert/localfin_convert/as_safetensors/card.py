@@ -82,7 +82,7 @@ def _licence_lines(licences: tuple[Licence, ...]) -> list[str]:
 
 def _row(adapter: AdapterOrigin) -> str:
     kind = str(adapter.training.get("peft_type", ""))
-    licences = ", ".join(licence.key for licence in adapter.licences)
+    licences = ", ".join(licence.key for licence in adapter.licences) or "not named"
     return f"| {_cell(adapter.name)} | {adapter.weight:g} | {_cell(kind)} | {_cell(licences)} |"
 
 
