@@ -2,15 +2,16 @@
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from localfin_convert import pipeline
 from localfin_convert.adapter import Weighted
-from localfin_convert.as_lora import plan_lora, write_lora
+from localfin_convert.as_lora import plan_lora, refuse_type, write_lora
 from localfin_convert.as_safetensors import SafetensorsRequest, planned_for
 from localfin_convert.as_safetensors import carry_out as write_merged
 from localfin_convert.as_safetensors.printing import (
@@ -22,7 +23,7 @@ from localfin_convert.as_safetensors.printing import (
 from localfin_convert.bitsandbytes.trained import MERGES
 from localfin_convert.compare import compare
 from localfin_convert.pipeline import Report
-from localfin_convert.plan import PRECISIONS, Request, make_plan
+from localfin_convert.plan import PRECISIONS, Request, make_plan, refuse_unquantized
 from localfin_convert.printing import (
     comparison_json,
     comparison_text,
@@ -38,12 +39,14 @@ from localfin_convert.printing import (
 from localfin_convert.progress import ProgressBar
 from localfin_convert.quantize.mixtures import QUANTIZATIONS
 from localfin_convert.quantize.overrides import read_override
-from localfin_convert.write.output import output_paths, refuse_existing, refuse_small_disk
+from localfin_convert.write.output import output_paths, refuse_existing, refuse_inputs, refuse_small_disk
 from localfin_models.cores import available_cores
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
+from localfin_models.manifest import manifest_path
 
 SAFETENSORS = "safetensors"
+Asked = TypeVar("Asked")
 
 
 class _WeightedFolder(click.ParamType[Weighted]):
@@ -163,6 +166,7 @@ def convert(
     _refuse_mixed(context)
     if as_lora:
         adapters = of_request["adapters"]
+        _as_usage(refuse_type, quantization or "f32")
         _as_lora(base, adapters, out, quantization or "f32", force=force, dry_run=dry_run, as_json=as_json)
         return
     threads = threads or available_cores()
@@ -171,6 +175,7 @@ def convert(
         _to_safetensors(merged, out, threads, force=force, resume=resume, dry_run=dry_run, as_json=as_json)
         return
     asked = Request(base, quantization=quantization or "q4_k_m", name=out.stem, **of_request)
+    _as_usage(refuse_unquantized, asked)
     if dry_run:
         _dry_run(asked, out, threads, force=force, as_json=as_json)
         return
@@ -189,6 +194,14 @@ def convert(
         return
     report = make(asked, out)
     click.echo(report_json(report) if as_json else report_text(report), err=not as_json)
+
+
+def _as_usage(check: Callable[[Asked], None], asked: Asked) -> None:
+    """What the options alone make wrong is wrong usage, whoever finds it."""
+    try:
+        check(asked)
+    except InputRefused as refusal:
+        raise click.UsageError(str(refusal)) from None
 
 
 _WITHOUT = {
@@ -224,7 +237,11 @@ def _refuse_mixed(context: click.Context) -> None:
 def _dry_run(asked: Request, out: Path, threads: int, *, force: bool, as_json: bool) -> None:
     refuse_existing(out, force=force)
     plan = make_plan(asked)
-    refuse_small_disk(output_paths(out, len(plan.parts)), plan.total_bytes)
+    paths = output_paths(out, len(plan.parts))
+    for path in paths:
+        refuse_existing(path, force=force)
+    refuse_inputs([*paths, manifest_path(paths[0])], [file.path for file in plan.provenance.inputs])
+    refuse_small_disk(paths, plan.total_bytes)
     for line in plan.remarks:
         _remark(line)
     click.echo(plan_json(plan, threads) if as_json else plan_text(plan, threads))

@@ -4,6 +4,7 @@ The merge that is not wanted is made and measured first, under a name of its own
 can go wrong goes wrong before the output exists, and no two of them take up the disk at once.
 """
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from localfin_convert.read.checkpoint import open_checkpoint
 from localfin_convert.read.text import read_text
 from localfin_convert.verify.llama import DEFAULT_N_CTX, open_llama
 from localfin_convert.verify.perplexity import Perplexity
+from localfin_convert.write.output import refuse_inputs
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 from localfin_models.manifest import manifest_path
@@ -42,6 +44,7 @@ def compare(asked: Request, out: Path, text: Path, make: Make, threads: int, pro
     Raises NotFound without `text`; InputRefused where it is no text or too short, or where the base is quantized: from
     such a base one merge can be made.
     """
+    refuse_inputs([out], [text])
     words = read_text(text)
     if open_checkpoint(asked.base).is_quantized:
         raise InputRefused(
@@ -50,8 +53,9 @@ def compare(asked: Request, out: Path, text: Path, make: Make, threads: int, pro
     kept = asked.merge_onto or MERGES[0]
     other = next(merge for merge in MERGES if merge != kept)
     beside = out.with_name(f"{out.stem}.{other}{out.suffix}")
-    if beside.exists():
-        raise InputRefused(_("{path} exists, where the other merge is to be measured; move it").format(path=beside))
+    for path in (beside, manifest_path(beside)):
+        if os.path.lexists(path):  # a link to nowhere, too, would be removed afterwards
+            raise InputRefused(_("{path} exists, where the other merge is to be measured; move it").format(path=path))
     try:
         make(replace(asked, name=beside.stem, merge_onto=other), beside)
         perplexities = {other: _measure(beside, words, other, threads, progress)}

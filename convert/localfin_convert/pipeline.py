@@ -21,6 +21,7 @@ from localfin_convert.write.output import (
     journal_path,
     output_paths,
     refuse_existing,
+    refuse_inputs,
     refuse_small_disk,
     take_back,
     whole_output,
@@ -126,6 +127,7 @@ def carry_out(
         take_back(paths, sizes, journal_at)
     for path in paths:
         refuse_existing(path, force=force)
+    refuse_inputs([*paths, manifest_path(paths[0])], [file.path for file in plan.provenance.inputs])
     refuse_small_disk(paths, plan.total_bytes)
     for line in plan.remarks:
         (remark or _unheard)(line)

@@ -182,7 +182,7 @@ class _Draft:
 
 def make_plan(asked: Request) -> Plan:
     """Reads configurations, headers and adapters, no base tensor. Raises NotFound or InputRefused."""
-    _refuse_unquantized(asked)
+    refuse_unquantized(asked)
     base, merge_onto = onto(open_checkpoint(asked.base), asked.merge_onto)
     base = base.widened() if asked.precision == "f32" else base
     imatrix = None if asked.imatrix is None else read_imatrix(asked.imatrix)
@@ -209,7 +209,7 @@ def make_plan(asked: Request) -> Plan:
     return Plan(merge, provenance, merge_onto, asked.quantization, parts, tensors, without)
 
 
-def _refuse_unquantized(asked: Request) -> None:
+def refuse_unquantized(asked: Request) -> None:
     """What llama.cpp's quantizer alone looks at means nothing where it has nothing to do."""
     if types.is_quantized(asked.quantization):
         return

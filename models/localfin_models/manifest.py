@@ -15,7 +15,7 @@ change the model can change the manifest, too.
 
 import json
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
@@ -77,7 +77,8 @@ def staged_manifest(model: Path) -> Generator[Callable[[Manifest], None]]:
     try:
         yield stage
     except BaseException:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # why it is removed is what the user must hear
+            part.unlink(missing_ok=True)
         raise
     part.replace(target)
 

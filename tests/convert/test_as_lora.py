@@ -220,7 +220,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     for extra in (["--resume"], ["--prompt-format", "seed"]):
         with pytest.raises(click.UsageError):
             command([*arguments, *extra], standalone_mode=False)
-    with pytest.raises(InputRefused, match="not as q4_k_m"):
+    with pytest.raises(click.UsageError, match="not as q4_k_m"):
         command([*arguments, "--force", "-q", "q4_k_m"], standalone_mode=False)
     with pytest.raises(click.UsageError, match="name one with -a"):
         command([str(base), "-o", str(tmp_path / "x.gguf"), "--as-lora"], standalone_mode=False)

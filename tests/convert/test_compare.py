@@ -56,11 +56,25 @@ def test_a_text_that_cannot_be_measured_leaves_nothing(
     assert not list(out.parent.iterdir())
 
 
-def test_a_file_in_the_way_of_the_other_merge_stays(checkpoint: Make, adapter: Make, tmp_path: Path) -> None:
-    words, other = tmp_path / "text.txt", tmp_path / "m.dequantized.gguf"
+@pytest.mark.parametrize("name", ["m.dequantized.gguf", "m.dequantized.gguf.json"])
+def test_a_file_in_the_way_of_the_other_merge_stays(checkpoint: Make, adapter: Make, tmp_path: Path, name: str) -> None:
+    words, other = tmp_path / "text.txt", tmp_path / name
     words.write_text("text")
-    other.write_text("mine")
     arguments = [str(checkpoint()), "-a", str(adapter()), "-o", str(tmp_path / "m.gguf"), "--compare", str(words)]
-    run = CliRunner().invoke(command, [*arguments, "--force"])
-    assert "move it" in str(run.exception)
-    assert other.read_text() == "mine"
+    other.symlink_to(tmp_path / "nowhere")
+    for content in (None, "mine"):
+        if content is not None:
+            other.unlink()
+            other.write_text(content)
+        for force in ([], ["--force"]):
+            run = CliRunner().invoke(command, [*arguments, *force])
+            assert "move it" in str(run.exception)
+            assert other.is_symlink() if content is None else other.read_text() == content
+
+
+def test_the_text_is_not_the_output(checkpoint: Make, adapter: Make, tmp_path: Path) -> None:
+    words = tmp_path / "m.gguf"
+    words.write_text("text")
+    arguments = [str(checkpoint()), "-a", str(adapter()), "-o", str(words), "--compare", str(words), "--force"]
+    assert "is what is to be read" in str(CliRunner().invoke(command, arguments).exception)
+    assert words.read_text() == "text"

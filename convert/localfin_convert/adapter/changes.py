@@ -82,7 +82,9 @@ class LowRank:
         step = max(1, _PRODUCT_ELEMENTS // rows.shape[1])
         for start in range(0, len(rows), step):
             part = slice(start, min(start + step, len(rows)))
-            yield part, chain_product(self.b[first + part.start : first + part.stop], self.a) * np.float32(self.scale)
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused with the sum
+                delta = chain_product(self.b[first + part.start : first + part.stop], self.a) * np.float32(self.scale)
+            yield part, delta
 
 
 @dataclass(frozen=True, slots=True)

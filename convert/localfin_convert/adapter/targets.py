@@ -37,7 +37,10 @@ def rank_and_scale(folder: Folder, name: str) -> tuple[int, float]:
     alpha = by_pattern(config.get("alpha_pattern"), name, config.get("lora_alpha"))
     if type(rank) is not int or rank < 1 or not isinstance(alpha, int | float) or not abs(alpha) < _LARGEST_SCALE:
         raise InputRefused(_("adapter_config.json has no usable r and lora_alpha for {module}").format(module=name))
-    return rank, folder.weight * alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    scale = folder.weight * alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+    if not abs(scale) < _LARGEST_SCALE:
+        raise InputRefused(_("the adapter's scale is no usable number: look at lora_alpha in adapter_config.json"))
+    return rank, scale
 
 
 def names_module(config: Mapping[str, Any], module: str) -> bool:

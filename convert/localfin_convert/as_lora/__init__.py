@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localfin_convert.adapter import Weighted, weighted
-from localfin_convert.as_lora.plan import LoraPlan, plan_lora
+from localfin_convert.as_lora.plan import LoraPlan, plan_lora, refuse_type
 from localfin_convert.blocks import blocks
 from localfin_convert.merge import convert_block
 from localfin_convert.read.positional import OpenFiles
-from localfin_convert.write.output import Span, refuse_existing, refuse_small_disk, whole_output
+from localfin_convert.write.output import Span, refuse_existing, refuse_inputs, refuse_small_disk, whole_output
 
-__all__ = ["LoraPlan", "LoraReport", "plan_lora", "write_lora"]
+__all__ = ["LoraPlan", "LoraReport", "plan_lora", "refuse_type", "write_lora"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,9 @@ def write_lora(
     """
     started = time.monotonic()
     refuse_existing(out, force=force)
-    plan = plan_lora(base, weighted(adapters), quantization, out.stem)
+    asked = weighted(adapters)
+    plan = plan_lora(base, asked, quantization, out.stem)
+    refuse_inputs([out], [path for folder in (base, *(one.folder for one in asked)) for path in folder.iterdir()])
     refuse_small_disk([out], plan.total_bytes)
     with whole_output([out], [plan.total_bytes]) as output:
         spans = list[Span]()

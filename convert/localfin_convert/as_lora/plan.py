@@ -46,14 +46,19 @@ class LoraPlan:
         return sum(prod(tensor.shape) for tensor in self.tensors)
 
 
-def plan_lora(base: Path, adapters: Sequence[Weighted], quantization: str, name: str) -> LoraPlan:
-    """Reads the adapters whole, of the base configuration and headers. Raises NotFound or InputRefused."""
+def refuse_type(quantization: str) -> None:
+    """Raises InputRefused for a type that no LoRA is written as."""
     if quantization not in TYPES:
         raise InputRefused(
             _("a LoRA is written as {types}, not as {quantization}").format(
                 types=", ".join(TYPES), quantization=quantization
             )
         )
+
+
+def plan_lora(base: Path, adapters: Sequence[Weighted], quantization: str, name: str) -> LoraPlan:
+    """Reads the adapters whole, of the base configuration and headers. Raises NotFound or InputRefused."""
+    refuse_type(quantization)
     if not adapters:
         raise InputRefused(_("no adapter is given; name one with -a FOLDER"))
     merge = open_adapters(open_checkpoint(base), adapters)

@@ -99,7 +99,7 @@ def plan_safetensors(asked: SafetensorsRequest, name: str) -> SafetensorsPlan:
         **licence_files(base.folder, adapters),
     }
     provenance = provenance_of(merge, asked.options(), input_files(files, base.folder, adapters))
-    files["README.md"] = card_text(provenance, merge_onto, name).encode()
+    files["README.md"] = card_text(provenance, merge_onto, name).encode("utf-8", "replace")
     remarks = (*provenance.remarks, *dropped_code([base.folder, merge.tokenizer]))
     return SafetensorsPlan(merge, provenance, merge_onto, shards, tensors, files, remarks)
 

@@ -6,6 +6,7 @@ data's first byte. A header's reading reads no tensor.
 """
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localfin_convert.read.numbers import FLOATS, to_f32
-from localfin_convert.read.positional import OpenFiles
+from localfin_convert.read.positional import OpenFiles, open_to_read
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
@@ -85,8 +86,8 @@ def header_bytes(tensors: Iterable[tuple[str, str, tuple[int, ...], int]], metad
 
 def _header(path: Path) -> tuple[dict[str, Any], int, int]:
     """The header, where the data starts, the size of the file."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    with open_to_read(path) as file:
+        size = os.fstat(file.fileno()).st_size
         prefix = file.read(8)
         length = int.from_bytes(prefix, "little")
         if len(prefix) < 8 or length > MAX_HEADER or 8 + length > size:

@@ -1,6 +1,7 @@
 """One GGUF in llama.cpp, on the processor alone: loaded, asked for tokens, given contexts. In a sealed child only."""
 
 import ctypes
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -32,7 +33,7 @@ class LoadedModel:
         # Repacking for the processor copies every weight: for a few texts that costs more than it saves.
         params.use_extra_bufts = self._options["repack"]
         self._log.clear()
-        paths = [path.encode() for path in self._options["paths"]]
+        paths = [os.fsencode(path) for path in self._options["paths"]]
         array = (ctypes.c_char_p * len(paths))(*paths)
         model = b.llama_model_load_from_splits(array, len(paths), params)
         if not model:

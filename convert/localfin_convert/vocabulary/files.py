@@ -76,6 +76,8 @@ def damaged(file: str, what: str) -> InputRefused:
 def read_template(path: Path) -> str:
     """The text of a chat template, line ends as `\\n`. Raises InputRefused if it is too long or not UTF-8."""
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise InputRefused(_("{file} is not a file").format(file=path.name))
         if path.stat().st_size > MAX_TEMPLATE:
             raise InputRefused(_("{file} is larger than {most} KB").format(file=path.name, most=MAX_TEMPLATE >> 10))
         return path.read_text(encoding="utf-8")

@@ -68,7 +68,9 @@ def load_processor(files: TokenizerFiles) -> Any:
             raise InputRefused(_("{file} is larger than {most} MB").format(file=file, most=MAX_MODEL >> 20))
         processor = SentencePieceProcessor()
         processor.LoadFromSerializedProto(path.read_bytes())
-    except (RuntimeError, OSError, UnicodeDecodeError):
+    except OSError as error:
+        raise InputRefused(_("{file} cannot be read: {reason}").format(file=file, reason=error.strerror)) from None
+    except (RuntimeError, UnicodeDecodeError):
         raise damaged(file, _("no SentencePiece model; where tokenizer.json holds the vocabulary, remove it")) from None
     if processor.vocab_size() == 0:
         raise damaged(file, _("it has no tokens"))

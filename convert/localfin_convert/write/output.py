@@ -10,7 +10,7 @@ import hashlib
 import os
 import zlib
 from bisect import bisect_right
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import accumulate
@@ -89,7 +89,7 @@ def part_path(path: Path) -> Path:
 
 def journal_path(out: Path) -> Path:
     """Beside the parts: which of their tensors are whole."""
-    return out.with_name(out.name + ".part.journal")
+    return out.parent / (out.name + ".part.journal")
 
 
 def refuse_existing(out: Path, *, force: bool) -> None:
@@ -103,12 +103,22 @@ def refuse_existing(out: Path, *, force: bool) -> None:
         raise InputRefused(
             _("{out} is a folder; give a file name, such as {example}").format(out=out, example=out / "model.gguf")
         )
+    if exists and not (out.is_file() or out.is_symlink()):  # a device or a pipe would be gone for every program
+        raise InputRefused(_("{out} is no file that could be replaced; give another name").format(out=out))
     if exists and not force:
         raise InputRefused(_("{out} exists; --force replaces it").format(out=out))
     if not force and not may_be_replaced(manifest_path(out)):
         raise InputRefused(
             _("{out} exists and is no manifest of a model; --force replaces it").format(out=manifest_path(out))
         )
+
+
+def refuse_inputs(outs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Raises InputRefused where one of `outs` is what it is to be made from: `--force` does not mean those."""
+    read = [path for path in inputs if path.exists()]
+    own = next((out for out in outs if out.exists() and any(out.samefile(path) for path in read)), None)
+    if own is not None:
+        raise InputRefused(_("{out} is what is to be read; give another name").format(out=own))
 
 
 def take_back(paths: Sequence[Path], sizes: Sequence[int], journal: Path) -> None:

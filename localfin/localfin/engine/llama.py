@@ -2,6 +2,7 @@
 
 import codecs
 import ctypes
+import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ class Llama:
     def load_adapter(self, name: str, path: Path) -> None:
         """Into memory, under a name for `use_adapters`. Raises InputRefused with llama.cpp's reason."""
         self._log.clear()
-        adapter = self._b.llama_adapter_lora_init(self._model, str(path).encode())
+        adapter = self._b.llama_adapter_lora_init(self._model, os.fsencode(path))
         if not adapter:
             reason = self._log.reason() or _("no reason given")
             raise InputRefused(_("llama.cpp cannot load the adapter: {reason}").format(reason=reason))
@@ -251,7 +252,7 @@ class Llama:
         return chain
 
     def _load_model(self, files: Sequence[Path], gpu_layers: int, log: Log) -> Any:
-        path, names = files[0], (ctypes.c_char_p * len(files))(*(str(file).encode() for file in files))
+        path, names = files[0], (ctypes.c_char_p * len(files))(*map(os.fsencode, files))
         params = self._b.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
         model = self._b.llama_model_load_from_splits(names, len(files), params)

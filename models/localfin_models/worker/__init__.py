@@ -84,7 +84,7 @@ class SealedWorker:
         """
         self.stop()
         self._process = _spawn(self._service, inherited)
-        self._write({"limits": _limits_frame(limits), "options": dict(options or {})})
+        self._write({"limits": _limits_frame(limits), "options": dict(options or {})}, escaped=True)
         self._id = 0
         frame = self._read()
         if "error" in frame:
@@ -169,11 +169,12 @@ class SealedWorker:
         process.answers.close()
         process.stderr.close()
 
-    def _write(self, frame: Mapping[str, Any]) -> None:
+    def _write(self, frame: Mapping[str, Any], *, escaped: bool = False) -> None:
+        """`escaped` keeps what is no Unicode, as in a path's bytes; without it that becomes `?`, as texts want."""
         process = self._process
         if process is None:
             raise WorkerDied(_("the worker process is not running"))
-        line = json.dumps(frame, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        line = json.dumps(frame, ensure_ascii=escaped).encode("utf-8", "replace") + b"\n"
         try:
             with self._writing:
                 process.requests.write(line)
