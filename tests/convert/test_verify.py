@@ -12,6 +12,7 @@ from tests.golden.cases import Case
 from tests.golden.checkpoints import _config
 
 from localfin_convert import convert, pipeline
+from localfin_convert.adapter import Weighted
 from localfin_convert.architectures import FAMILIES
 from localfin_convert.plan import Part, Plan, PlannedTensor
 from localfin_models.errors import IntegrityFailed
@@ -139,3 +140,17 @@ def test_what_is_corrupted_on_its_way_fails_and_leaves_nothing(
     with pytest.raises(IntegrityFailed, match=words):
         convert(base, [], out, "q8_0")
     assert not list(out.parent.iterdir())
+
+
+@pytest.mark.parametrize(("quantization", "weight"), [("q4_k_m", 0.1), ("q2_k", 1.0)])
+def test_a_file_that_lacks_most_of_the_merge_fails(
+    quantization: str, weight: float, corrupted: Callable[[Change], None], top: Path, tmp_path: Path
+) -> None:
+    starter = top / "models" / "starter"
+    adapters = [Weighted(starter / "adapter", weight)]
+    whole = convert(starter / "base", adapters, tmp_path / "whole.gguf", quantization)
+    corrupted(tensors(lambda one: one if one.name == "blk.0.attn_k.weight" else replace(one, changes=())))
+    with pytest.raises(IntegrityFailed, match=r"lacks \d+% of what the adapters change"):
+        convert(starter / "base", adapters, tmp_path / "out.gguf", quantization)
+    assert whole.verification is not None
+    assert not (tmp_path / "out.gguf").exists()

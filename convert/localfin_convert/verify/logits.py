@@ -82,14 +82,15 @@ def compare_logits(plan: Plan, reference: Reference, output: Output, llama: Llam
     with OpenFiles() as files:
         stored = gguf_weights(plan, output)
         stage(_("the merged model, in float32"))
-        with compared(plan, merged_weights(plan.merge, files), stored) as merged:
+        base = base_weights(plan.merge, files)
+        with compared(plan, base, merged_weights(plan.merge, files), stored) as merged:
             wanted = np.concatenate(reference.logits(merged, texts, layers=layers))
         stage(_("the file's weights, in float32"))
         expected = np.concatenate(reference.logits(stored, texts, layers=layers))
         adapter = None
         if plan.merge.adapters:
             stage(_("the base, in float32"))
-            before = np.concatenate(reference.logits(base_weights(plan.merge, files), texts, layers=layers))
+            before = np.concatenate(reference.logits(base, texts, layers=layers))
             adapter = distance(before, wanted)
         stage(_("llama.cpp"))
         if layers == every:
