@@ -1,5 +1,5 @@
 # What people run. `check` and `test` are what CI runs.
-.PHONY: check test long bench starter goldens table catalogues
+.PHONY: check test long bench bench-convert starter goldens table catalogues
 
 check:
 	ruff check .
@@ -14,9 +14,12 @@ test:
 long:
 	pytest -m long
 
-bench:
-	python benchmarks/convert.py
+bench: bench-convert
 	python benchmarks/decode.py
+
+bench-convert:
+	python benchmarks/kernel.py
+	python benchmarks/convert.py --runs 3 --sizes 0.1B 0.3B 1.1B 3B
 
 starter:
 	python models/recipes/make.py

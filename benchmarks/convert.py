@@ -1,10 +1,11 @@
 """Our conversion beside the usual three steps, in one run: base + LoRA adapter -> q4_k_m GGUF.
 
-    python benchmarks/convert.py [--llama-cpp DIR] [--work DIR] [--layers 22] [--runs 1] [--cold]
+    python benchmarks/convert.py [--runs 3] [--sizes 1.1B] [--llama-cpp DIR] [--work DIR] [--cold]
 
-Builds a random checkpoint of TinyLlama's shape (1.1 B parameters, bf16) and a LoRA adapter once, then runs peft's
-merge, llama.cpp's converter and its quantizer, and `localfin convert`, each in its own process. Prints a table, writes
-`benchmarks/results/convert.json` and `.md`. Linux, `.[dev]`, about 10 GB of disk, a quiet machine.
+Builds random checkpoints (bf16) with two adapters, one on attention and one on every linear layer, then runs peft's
+merge, llama.cpp's converter and its quantizer, and `localfin convert` in three ways, each in its own process and all
+in turn. Prints tables, writes `results/convert.json`, `convert.md` and the picture of the guide. Linux, `.[dev]`, up to
+25 GB of disk for 3B, a quiet machine.
 """
 
 import argparse
@@ -14,24 +15,41 @@ import shutil
 import statistics
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from measure import Cost, machine, prepare, run
+import picture
+from measure import Cost, floor, machine, prepare, run
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+PICTURE = ROOT / "docs" / "images" / "convert.svg"
 LLAMA_CPP_PYTHON = "llama-cpp-python==0.3.36"
+SIZES = {
+    "0.1B": (768, 10, 12, 4, 2048),
+    "0.3B": (1024, 22, 16, 4, 2816),
+    "1.1B": (2048, 22, 32, 4, 5632),
+    "3B": (3072, 28, 24, 8, 8192),
+}
+"""Width, layers, heads, key-value heads, feed-forward width; 32,000 tokens. 1.1B has TinyLlama's shape."""
+MAIN = "1.1B"
+ADAPTERS = {"attention": "r=16 on q/k/v/o", "linear": "r=16 on every linear layer"}
 USUAL = ("peft merge, save", "convert_hf_to_gguf.py --outtype auto", "llama_model_quantize Q4_K_M")
-ALL, OURS = "the three steps", "localfin convert"
+ALL = "the three steps"
+PLAIN, VERIFIED, ONTO = "localfin convert --no-verify", "localfin convert", "localfin convert --no-verify --onto"
+Costs = dict[str, Cost]
 
 BUILD = """
 import sys
 from pathlib import Path
-from tests.golden.cases import Adapter, Case
+from tests.golden.cases import LINEAR, Adapter, Case
 from tests.golden.checkpoints import build
-layers = int(sys.argv[2])
-build(Case("bench", "llama", "llama-spm", 32_000, 2048, layers, 32, 4, 5632, adapters=(Adapter(),)), Path(sys.argv[1]))
+shape = [int(number) for number in sys.argv[2:]]
+adapters = (Adapter(), Adapter(targets=LINEAR))
+build(Case("bench", "llama", "llama-spm", 32_000, *shape, adapters=adapters), Path(sys.argv[1]))
 """
 MERGE = """
 import sys
@@ -53,8 +71,8 @@ COMPARE = """
 import sys
 from pathlib import Path
 from tests.golden.record import record
-ours, usual = (record(Path(path)) for path in sys.argv[1:])
-sys.exit(0 if ours == usual else 1)
+usual, *ours = (record(Path(path)) for path in sys.argv[1:])
+sys.exit(0 if all(one == usual for one in ours) else 1)
 """
 
 
@@ -62,30 +80,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--llama-cpp", type=Path, help="llama.cpp's source tree; fetched into WORK without")
     parser.add_argument("--work", type=Path, default=Path.home() / ".cache" / "localfin" / "bench")
-    parser.add_argument("--layers", type=int, default=22, help="22 make 1.1 B parameters")
-    parser.add_argument("--runs", type=int, default=1, help="the table shows the median")
+    parser.add_argument("--runs", type=int, default=1, help=f"of {MAIN}; the tables show medians; other sizes run once")
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=[MAIN])
     parser.add_argument("--cold", action="store_true", help="drop each step's input from the page cache first")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     llama_cpp = options.llama_cpp or fetch_llama_cpp(options.work)
-    checkpoint = build_checkpoint(options.work, options.layers)
-    about = machine()
-    runs: list[dict[str, Cost]] = []
-    for _ in range(options.runs):
-        runs.append(usual_steps(checkpoint, llama_cpp, options.work, cold=options.cold))
-        runs[-1][OURS] = ours(checkpoint, options.work, cold=options.cold)
-    equal = outputs_equal(options.work)
-    costs = {step: median([costs[step] for costs in runs]) for step in runs[0]}
-    text = table(costs, equal)
+    result: dict[str, Any] = {"machine": machine(), "cold": options.cold, "floor": floor(options.work), "sizes": {}}
+    for size in options.sizes:
+        runs = options.runs if size == MAIN else 1
+        result["sizes"][size] = measured(size, runs, llama_cpp, options.work, cold=options.cold)
+    text = report(result)
     print(text)
-    RESULTS.mkdir(exist_ok=True)
     name = "convert-cold" if options.cold else "convert"
-    kept = {step: [asdict(costs[step]) for costs in runs] for step in runs[0]}
-    result = {"machine": about, "layers": options.layers, "outputs_equal": equal, "runs": kept}
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    (RESULTS / f"{name}.md").write_text(f"{heading(about, options)}\n\n{text}\n", encoding="utf-8")
-    if not equal:
-        raise SystemExit("the two outputs differ")
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    (RESULTS / f"{name}.md").write_text(text + "\n", encoding="utf-8")
+    if MAIN in options.sizes and not options.cold:
+        steps = medians(result["sizes"][MAIN]["attention"]["runs"])
+        PICTURE.write_text(picture.bars(steps, USUAL, (PLAIN, ONTO)), encoding="utf-8")
+    if not all(one["equal"] for size in result["sizes"].values() for one in size.values()):
+        raise SystemExit("the outputs differ")
 
 
 def fetch_llama_cpp(work: Path) -> Path:
@@ -98,26 +113,51 @@ def fetch_llama_cpp(work: Path) -> Path:
     return folder / "vendor" / "llama.cpp"
 
 
-def build_checkpoint(work: Path, layers: int) -> Path:
-    """The folder with `base` and `adapter1`; built once."""
-    folder = work / f"checkpoint-{layers}"
+def measured(size: str, runs: int, llama_cpp: Path, work: Path, *, cold: bool) -> dict[str, Any]:
+    """By adapter: each run's costs by step, whether all outputs are equal, and what is read and written at least."""
+    checkpoint = build_checkpoint(work, size)
+    base, donor = checkpoint / "base", work / "base.gguf"
+    _localfin(work, base, "-o", str(donor), "--no-verify")
+    found: dict[str, Any] = {}
+    for number, adapter in enumerate(ADAPTERS, 1):
+        folder = checkpoint / f"adapter{number}"
+        every = list[Costs]()
+        for _ in range(runs):
+            costs = usual_steps(base, folder, llama_cpp, work, cold=cold)
+            for way, out in ((PLAIN, "plain"), (VERIFIED, "verified"), (ONTO, "onto")):
+                _start(f"{size} {adapter}: {way}", base, cold)
+                options = [*way.split()[2:], *([str(donor)] if way == ONTO else [])]
+                costs[way] = _localfin(work, base, "-a", str(folder), "-o", str(work / f"{out}.gguf"), *options)
+            every.append(costs)
+        found[adapter] = {
+            "runs": [{step: asdict(cost) for step, cost in costs.items()} for costs in every],
+            "equal": outputs_equal(work),
+            "base_mb": sum(file.stat().st_size for file in base.glob("*.safetensors")) / 1e6,
+            "out_mb": (work / "plain.gguf").stat().st_size / 1e6,
+        }
+    return found
+
+
+def build_checkpoint(work: Path, size: str) -> Path:
+    """The folder with `base`, `adapter1` and `adapter2`; built once."""
+    folder = work / f"checkpoint-{size}"
     if not folder.exists():
         half = work / "checkpoint.part"
         shutil.rmtree(half, ignore_errors=True)
-        print("building the checkpoint ...", file=sys.stderr)
-        _python(work, "-c", BUILD, str(half), str(layers))
+        print(f"building the checkpoint {size} ...", file=sys.stderr)
+        _python(work, "-c", BUILD, str(half), *map(str, SIZES[size]))
         half.rename(folder)
     return folder
 
 
-def usual_steps(checkpoint: Path, llama_cpp: Path, work: Path, *, cold: bool) -> dict[str, Cost]:
+def usual_steps(base: Path, adapter: Path, llama_cpp: Path, work: Path, *, cold: bool) -> Costs:
     """peft, the converter and the quantizer, and their sum (of the memory: the largest)."""
-    base, merged, sixteen = checkpoint / "base", work / "merged", work / "sixteen" / "model.gguf"
+    merged, sixteen = work / "merged", work / "sixteen" / "model.gguf"
     shutil.rmtree(merged, ignore_errors=True)
     sixteen.parent.mkdir(exist_ok=True)
-    costs: dict[str, Cost] = {}
-    _start(USUAL[0], checkpoint, cold)
-    costs[USUAL[0]] = _python(work, "-c", MERGE, str(base), str(checkpoint / "adapter1"), str(merged))
+    costs: Costs = {}
+    _start(USUAL[0], base, cold)
+    costs[USUAL[0]] = _python(work, "-c", MERGE, str(base), str(adapter), str(merged))
     for file in base.iterdir():
         if not file.name.startswith("model"):
             shutil.copy(file, merged)
@@ -139,51 +179,99 @@ def usual_steps(checkpoint: Path, llama_cpp: Path, work: Path, *, cold: bool) ->
     return costs
 
 
-def ours(checkpoint: Path, work: Path, *, cold: bool) -> Cost:
-    _start(OURS, checkpoint, cold)
-    base, adapter = str(checkpoint / "base"), str(checkpoint / "adapter1")
-    return _python(work, "-m", "localfin", "convert", base, "-a", adapter, "-o", str(work / "ours.gguf"), "--force")
-
-
 def outputs_equal(work: Path) -> bool:
-    """Whether both files hold the same keys and tensors, names and descriptions of the model aside."""
-    command = [sys.executable, "-c", COMPARE, str(work / "ours.gguf"), str(work / "usual.gguf")]
+    """Whether all files hold the same keys and tensors, names and descriptions of the model aside."""
+    paths = [str(work / f"{name}.gguf") for name in ("usual", "plain", "verified", "onto")]
+    command = [sys.executable, "-c", COMPARE, *paths]
     return subprocess.run(command, env=_environment(), check=False).returncode == 0
 
 
-def median(costs: list[Cost]) -> Cost:
-    return Cost(**{name: statistics.median(asdict(cost)[name] for cost in costs) for name in asdict(costs[0])})
+def medians(runs: Sequence[Mapping[str, Mapping[str, float]]]) -> Costs:
+    return {
+        step: Cost(**{name: statistics.median(costs[step][name] for costs in runs) for name in cost})
+        for step, cost in runs[0].items()
+    }
 
 
-def table(costs: dict[str, Cost], equal: bool) -> str:
-    """The costs as Markdown, and how many times as much the three steps cost."""
+def report(result: Mapping[str, Any]) -> str:
+    """The whole in Markdown: each adapter of the main size, then how all sizes compare."""
+    about, rates = result["machine"], result["floor"]
+    lines = [
+        f"bf16 to q4_k_m. {about['processor']}, {about['cores']} cores, {about['memory_gb']} GB; load before the start "
+        f"{about['load_before']:.2f}; {'cold' if result['cold'] else 'warm'} page cache."
+    ]
+    for size, adapters in result["sizes"].items():
+        for adapter, one in adapters.items() if size == MAIN else ():
+            width, layers = SIZES[size][:2]
+            lines += [
+                "",
+                f"## {size}: {width} x {layers} layers, {ADAPTERS[adapter]}; runs: {len(one['runs'])} (medians)",
+                "",
+                *table(medians(one["runs"])),
+                "",
+                noise(one["runs"]),
+                f"Outputs equal, every key and tensor: {'yes' if one['equal'] else 'NO'}.",
+            ]
+    lines += ["", "## By size", "", *scaling(result), "", "The floor: the base read once and the output written and "
+              f"read back, at {rates['memory_mb_s']:,.0f} MB/s (memory), {rates['write_mb_s']:,.0f} MB/s (writing to "
+              f"the disk) and {rates['read_mb_s']:,.0f} MB/s (reading from it), as measured beside."]  # fmt: skip
+    return "\n".join(lines)
+
+
+def table(costs: Costs) -> list[str]:
+    """How many times as much the three steps cost stands in brackets."""
+    a = costs[ALL]
     lines = [
         "| step | wall | CPU | peak RSS | read from disk | written |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for step, c in costs.items():
-        bold = "**" if step == OURS else ""
+        ours = step not in (*USUAL, ALL)
+
+        def cell(value: float, theirs: float, text: str, ours: bool = ours) -> str:
+            return f"{text} ({theirs / value:.1f}x)" if ours and value else text
+
         cells = (
-            f"{c.wall_s:.1f} s",
-            f"{c.cpu_s:.1f} s",
-            f"{c.peak_rss_mb:,.0f} MB",
+            cell(c.wall_s, a.wall_s, f"{c.wall_s:.1f} s"),
+            cell(c.cpu_s, a.cpu_s, f"{c.cpu_s:.1f} s"),
+            cell(c.peak_rss_mb, a.peak_rss_mb, f"{c.peak_rss_mb:,.0f} MB"),
             f"{c.read_mb:,.0f} MB",
-            f"{c.written_mb:,.0f} MB",
+            cell(c.written_mb, a.written_mb, f"{c.written_mb:,.0f} MB"),
         )
-        lines.append(f"| {bold}{step}{bold} | " + " | ".join(f"{bold}{cell}{bold}" for cell in cells) + " |")
-    a, b = costs[ALL], costs[OURS]
-    pairs = ((a.wall_s, b.wall_s), (a.cpu_s, b.cpu_s), (a.peak_rss_mb, b.peak_rss_mb), (a.read_mb, b.read_mb),
-             (a.written_mb, b.written_mb))  # fmt: skip
-    lines.append("| three steps / ours | " + " | ".join(f"{x / y:.1f}x" if y else "" for x, y in pairs) + " |")
-    return "\n".join([*lines, "", f"Outputs equal, every key and tensor: {'yes' if equal else 'NO'}."])
+        name = f"**{step}**" if ours or step == ALL else step
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
 
 
-def heading(about: dict[str, str | int | float], options: argparse.Namespace) -> str:
-    return (
-        f"2048 x {options.layers} layers, bf16, LoRA r=16 on q/k/v/o, to q4_k_m. {about['processor']}, "
-        f"{about['cores']} cores, {about['memory_gb']} GB; load before the start {about['load_before']:.2f}; "
-        f"{'cold' if options.cold else 'warm'} page cache; runs: {options.runs} (median)."
+def noise(runs: Sequence[Mapping[str, Mapping[str, float]]]) -> str:
+    """From the fastest to the slowest run."""
+    spans = (
+        f"{step} {min(walls):.1f}-{max(walls):.1f} s"
+        for step in (ALL, PLAIN, VERIFIED, ONTO)
+        if (walls := [costs[step]["wall_s"] for costs in runs])
     )
+    return "Wall from the fastest to the slowest run: " + "; ".join(spans) + "."
+
+
+def scaling(result: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "| size | adapter | three steps | --no-verify | verified | --onto | floor | peak RSS: theirs, ours |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for size, adapters in result["sizes"].items():
+        for adapter, one in adapters.items():
+            c = medians(one["runs"])
+            least = floor_seconds(one, result["floor"])
+            ways = (f"{c[way].wall_s:.1f} s ({c[ALL].wall_s / c[way].wall_s:.1f}x)" for way in (PLAIN, VERIFIED, ONTO))
+            cells = (size, adapter, f"{c[ALL].wall_s:.1f} s", *ways, f"{least:.1f} s",
+                     f"{c[ALL].peak_rss_mb:,.0f}, {c[PLAIN].peak_rss_mb:,.0f} MB")  # fmt: skip
+            lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def floor_seconds(one: Mapping[str, Any], rates: Mapping[str, float]) -> float:
+    moved = one["base_mb"] / rates["memory_mb_s"]
+    return float(moved + one["out_mb"] / rates["write_mb_s"] + one["out_mb"] / rates["read_mb_s"])
 
 
 def _start(step: str, inputs: Path, cold: bool) -> None:
@@ -191,8 +279,14 @@ def _start(step: str, inputs: Path, cold: bool) -> None:
     prepare(inputs, cold=cold)
 
 
+def _localfin(work: Path, base: Path, *arguments: str) -> Cost:
+    return _python(work, "-m", "localfin", "convert", str(base), "--force", *arguments)
+
+
 def _python(work: Path, *arguments: str) -> Cost:
-    return run([sys.executable, *arguments], _environment(), work / "log.txt")
+    """With a home of its own: SHA-256 that an earlier run has computed would be taken from there."""
+    with TemporaryDirectory(dir=work) as home:
+        return run([sys.executable, *arguments], _environment() | {"LOCALFIN_HOME": home}, work / "log.txt")
 
 
 def _environment() -> dict[str, str]:

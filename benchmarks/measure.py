@@ -66,6 +66,37 @@ def prepare(folder: Path, *, cold: bool) -> None:
                         pass
 
 
+def floor(folder: Path, size_mb: int = 512) -> dict[str, float]:
+    """MB/s of copying in memory, of writing a file to the disk of `folder` (fsync counted), of reading it back."""
+    block, path = os.urandom(1 << 24), folder / "rate.bin"
+    count = (size_mb << 20) // len(block)
+    target = bytearray(len(block))
+    started = time.monotonic()
+    for _ in range(count):
+        target[:] = block
+    copied = time.monotonic()
+    try:
+        with path.open("wb", buffering=0) as file:
+            for _ in range(count):
+                file.write(block)
+            os.fsync(file.fileno())
+            written = time.monotonic()
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        began = time.monotonic()
+        with path.open("rb", buffering=0) as file:
+            while file.readinto(target):
+                pass
+        read = time.monotonic()
+    finally:
+        path.unlink(missing_ok=True)
+    total = count * len(block) / 1e6
+    return {
+        "memory_mb_s": total / (copied - started),
+        "write_mb_s": total / (written - copied),
+        "read_mb_s": total / (read - began),
+    }
+
+
 def machine() -> dict[str, str | int | float]:
     """The machine and how busy it was."""
     cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ from click.core import ParameterSource
 from localfin_convert import pipeline
 from localfin_convert.adapter import Weighted
 from localfin_convert.as_lora import plan_lora, refuse_type, write_lora
-from localfin_convert.as_safetensors import SafetensorsRequest, planned_for
+from localfin_convert.as_safetensors import SafetensorsPlan, SafetensorsRequest, planned_for
 from localfin_convert.as_safetensors import carry_out as write_merged
 from localfin_convert.as_safetensors.printing import (
     safetensors_plan_json,
@@ -22,8 +23,9 @@ from localfin_convert.as_safetensors.printing import (
 )
 from localfin_convert.bitsandbytes.trained import MERGES
 from localfin_convert.compare import compare
+from localfin_convert.estimate import MEMORY, threads_within
 from localfin_convert.pipeline import Report
-from localfin_convert.plan import PRECISIONS, Request, make_plan, refuse_unquantized
+from localfin_convert.plan import Plan, make_plan
 from localfin_convert.printing import (
     comparison_json,
     comparison_text,
@@ -39,6 +41,8 @@ from localfin_convert.printing import (
 from localfin_convert.progress import ProgressBar
 from localfin_convert.quantize.mixtures import QUANTIZATIONS
 from localfin_convert.quantize.overrides import read_override
+from localfin_convert.request import PRECISIONS, Request, refuse_unquantized
+from localfin_convert.reuse import open_donor
 from localfin_convert.write.output import output_paths, refuse_existing, refuse_inputs, refuse_small_disk
 from localfin_models.cores import available_cores
 from localfin_models.errors import InputRefused
@@ -73,7 +77,9 @@ class _Size(click.ParamType[int]):
     name = "size"
 
     def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        match = re.fullmatch(r"([1-9]\d{0,8})([MG])", str(value).upper())
+        if isinstance(value, int):  # a default
+            return value
+        match = re.fullmatch(r"([1-9]\d{0,8})([MG])", value.upper())
         if match is None:
             self.fail(_("{text} is no size: write such as 500M or 2G").format(text=value), param, ctx)
         return int(match[1]) * (10**9 if match[2] == "G" else 10**6)
@@ -139,11 +145,19 @@ class _TensorType(click.ParamType[str]):
     "--compare", "compare_text", type=click.Path(path_type=Path), metavar="TEXT",
     help=_("Make both merges, print the perplexity of each on this text file, keep the one of --merge-onto."),
 )  # fmt: skip
+@click.option(
+    "--onto", type=click.Path(path_type=Path), metavar="GGUF",
+    help=_("Copy what no adapter changes from this GGUF of the base alone; the output is the same, made sooner."),
+)  # fmt: skip
 @click.option("--force", is_flag=True, help=_("Replace an existing output."))
 @click.option("--resume", is_flag=True, help=_("Go on where a killed run of the same conversion stopped."))
 @click.option("--dry-run", is_flag=True, help=_("Print the plan with bytes, memory and time; write nothing."))
 @click.option("--no-verify", is_flag=True, help=_("Do not compare the output with its source."))
 @click.option("--threads", type=click.IntRange(1, 256), help=_("Default: the cores this process may use."))
+@click.option(
+    "--memory", type=_Size(), default=MEMORY, show_default="4G",
+    help=_("What the conversion may take, such as 2G; verification comes on top."),
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help=_("One JSON object on stdout."))
 @click.pass_context
 def convert(
@@ -155,41 +169,42 @@ def convert(
     quantization: str | None,
     as_lora: bool,
     compare_text: Path | None,
+    onto: Path | None,
+    no_verify: bool,
+    threads: int | None,
     force: bool,
     resume: bool,
     dry_run: bool,
-    no_verify: bool,
-    threads: int | None,
+    memory: int,
     as_json: bool,
     **of_request: Any,
 ) -> None:
     _refuse_mixed(context)
+    how = _How(threads or available_cores(), memory, force, resume, dry_run, as_json)
     if as_lora:
-        adapters = of_request["adapters"]
         _as_usage(refuse_type, quantization or "f32")
-        _as_lora(base, adapters, out, quantization or "f32", force=force, dry_run=dry_run, as_json=as_json)
+        _as_lora(base, of_request["adapters"], out, quantization or "f32", how)
         return
-    threads = threads or available_cores()
     if to == SAFETENSORS:
         merged = SafetensorsRequest(base, *(of_request[name] for name in ("adapters", "prompt_format", "merge_onto")))
-        _to_safetensors(merged, out, threads, force=force, resume=resume, dry_run=dry_run, as_json=as_json)
+        _to_safetensors(merged, out, how)
         return
     asked = Request(base, quantization=quantization or "q4_k_m", name=out.stem, **of_request)
     _as_usage(refuse_unquantized, asked)
     if dry_run:
-        _dry_run(asked, out, threads, force=force, as_json=as_json)
+        _dry_run(asked, out, onto, how)
         return
 
     def make(asked: Request, path: Path) -> Report:
         with ProgressBar(path.name) as progress:
             return pipeline.carry_out(
-                asked, path, force=force, resume=resume, threads=threads, verify=not no_verify and path == out,
-                progress=progress, stage=progress.stage, remark=_remark,
+                asked, path, onto=onto, force=force, resume=resume, threads=how.threads, memory=memory,
+                verify=not no_verify and path == out, progress=progress, stage=progress.stage, remark=_remark,
             )  # fmt: skip
 
     if compare_text is not None:
         refuse_existing(out, force=force)
-        found = compare(asked, out, compare_text, make, threads, _measuring)
+        found = compare(asked, out, compare_text, make, how.threads, _measuring)
         click.echo(comparison_json(found) if as_json else comparison_text(found))
         return
     report = make(asked, out)
@@ -204,15 +219,30 @@ def _as_usage(check: Callable[[Asked], None], asked: Asked) -> None:
         raise click.UsageError(str(refusal)) from None
 
 
+@dataclass(frozen=True, slots=True)
+class _How:
+    """Options that change no byte of the output."""
+
+    threads: int
+    memory: int
+    force: bool
+    resume: bool
+    dry_run: bool
+    as_json: bool
+
+    def threads_for(self, plan: Plan | SafetensorsPlan) -> int:
+        return threads_within(self.memory, plan.tensors, plan.header_bytes, self.threads)
+
+
 _WITHOUT = {
     "as_lora": (
         "prompt_format", "merge_onto", "split_max_bytes", "tensor_types", "imatrix", "precision", "compare_text",
-        "resume", "no_verify",
+        "onto", "resume", "no_verify", "memory",
     ),
-    "compare_text": ("dry_run", "split_max_bytes"),
+    "compare_text": ("dry_run", "split_max_bytes", "onto"),
     "to": (
         "quantization", "as_lora", "split_max_bytes", "tensor_types", "imatrix", "precision", "compare_text",
-        "no_verify",
+        "onto", "no_verify",
     ),
 }  # fmt: skip
 """Which options mean nothing beside another, by the names of their parameters; `to` where it is not the default."""
@@ -234,33 +264,36 @@ def _refuse_mixed(context: click.Context) -> None:
             raise click.UsageError(_("{option} needs an adapter: name one with -a FOLDER").format(option=spelled[name]))
 
 
-def _dry_run(asked: Request, out: Path, threads: int, *, force: bool, as_json: bool) -> None:
-    refuse_existing(out, force=force)
+def _dry_run(asked: Request, out: Path, onto: Path | None, how: _How) -> None:
+    refuse_existing(out, force=how.force)
     plan = make_plan(asked)
+    threads = how.threads_for(plan)
+    if onto is not None:
+        plan = open_donor(onto).give_to(plan, threads)
     paths = output_paths(out, len(plan.parts))
     for path in paths:
-        refuse_existing(path, force=force)
-    refuse_inputs([*paths, manifest_path(paths[0])], [file.path for file in plan.provenance.inputs])
+        refuse_existing(path, force=how.force)
+    refuse_inputs([*paths, manifest_path(paths[0])], plan.read_files)
     refuse_small_disk(paths, plan.total_bytes)
     for line in plan.remarks:
         _remark(line)
-    click.echo(plan_json(plan, threads) if as_json else plan_text(plan, threads))
+    click.echo(plan_json(plan, threads) if how.as_json else plan_text(plan, threads))
 
 
-def _to_safetensors(
-    asked: SafetensorsRequest, out: Path, threads: int, *, force: bool, resume: bool, dry_run: bool, as_json: bool
-) -> None:
-    if dry_run:
-        plan = planned_for(asked, out, force=force)
+def _to_safetensors(asked: SafetensorsRequest, out: Path, how: _How) -> None:
+    if how.dry_run:
+        plan = planned_for(asked, out, force=how.force)
+        threads = how.threads_for(plan)
         for line in plan.remarks:
             _remark(line)
-        click.echo(safetensors_plan_json(plan, threads) if as_json else safetensors_plan_text(plan, threads))
+        click.echo(safetensors_plan_json(plan, threads) if how.as_json else safetensors_plan_text(plan, threads))
         return
     with ProgressBar(out.name) as progress:
         report = write_merged(
-            asked, out, force=force, resume=resume, threads=threads, progress=progress, remark=_remark
-        )
-    click.echo(safetensors_report_json(report) if as_json else safetensors_report_text(report), err=not as_json)
+            asked, out, force=how.force, resume=how.resume, threads=how.threads, memory=how.memory,
+            progress=progress, remark=_remark,
+        )  # fmt: skip
+    click.echo(safetensors_report_json(report) if how.as_json else safetensors_report_text(report), err=not how.as_json)
 
 
 def _measuring(merge: str) -> ProgressBar:
@@ -271,21 +304,12 @@ def _remark(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _as_lora(
-    base: Path,
-    adapters: tuple[Weighted, ...],
-    out: Path,
-    quantization: str,
-    *,
-    force: bool,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
-    if dry_run:
-        refuse_existing(out, force=force)
+def _as_lora(base: Path, adapters: tuple[Weighted, ...], out: Path, quantization: str, how: _How) -> None:
+    if how.dry_run:
+        refuse_existing(out, force=how.force)
         plan = plan_lora(base, adapters, quantization, out.stem)
         refuse_small_disk([out], plan.total_bytes)
-        click.echo(lora_plan_json(plan) if as_json else lora_plan_text(plan))
+        click.echo(lora_plan_json(plan) if how.as_json else lora_plan_text(plan))
         return
-    report = write_lora(base, adapters, out, quantization, force=force)
-    click.echo(lora_report_json(report) if as_json else lora_report_text(report), err=not as_json)
+    report = write_lora(base, adapters, out, quantization, force=how.force)
+    click.echo(lora_report_json(report) if how.as_json else lora_report_text(report), err=not how.as_json)

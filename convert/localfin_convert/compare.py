@@ -12,9 +12,9 @@ from pathlib import Path
 
 from localfin_convert.bitsandbytes.trained import MERGES
 from localfin_convert.pipeline import Report
-from localfin_convert.plan import Request
 from localfin_convert.read.checkpoint import open_checkpoint
 from localfin_convert.read.text import read_text
+from localfin_convert.request import Request
 from localfin_convert.verify.llama import DEFAULT_N_CTX, open_llama
 from localfin_convert.verify.perplexity import Perplexity
 from localfin_convert.write.output import refuse_inputs

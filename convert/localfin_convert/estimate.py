@@ -11,14 +11,18 @@ from gguf import GGMLQuantizationType as Type
 
 from localfin_convert.adapter import Step
 from localfin_convert.adapter.chain import chain_product
-from localfin_convert.blocks import BLOCK_ELEMENTS
+from localfin_convert.blocks import Streamed, block_elements
 from localfin_convert.plan import Plan
 from localfin_convert.quantize import ggml
 from localfin_convert.read.numbers import bf16_bits
+from localfin_models.errors import NotEnough
+from localfin_models.language import _
 
 _SAMPLE = (64, 1024)
-_BYTES_PER_ELEMENT = 24  # of one block under way: stored, float32 before and after, their comparison, quantized
+_BYTES_PER_ELEMENT = 26  # of one block under way: stored, float32 before and after, their comparison, quantized twice
 _INTERPRETER = 110_000_000  # bytes: Python, numpy, gguf, ggml and the tokenizer's tables
+MEMORY = 4 * 10**9
+"""Bytes that a conversion may take where nothing else is said: half of a small laptop's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Estimate:
     memory_bytes: int
 
 
-class Planned(Protocol):
+class Planned(Streamed, Protocol):
     """A tensor of an output."""
 
     @property
@@ -43,11 +47,13 @@ def estimate(plan: Plan, threads: int) -> Estimate:
     per_type: dict[tuple[Type, bool], float] = {}
     seconds = 0.0
     for tensor in plan.tensors:
+        if tensor.ready is not None:
+            continue
         key = tensor.choice.final, tensor.importance is not None
         if key not in per_type:
             per_type[key] = _timed_quantize(*key, rows) / elements
         seconds += per_type[key] * prod(tensor.shape)
-    return _estimate(plan.tensors, seconds, len(plan.parts[0].header), threads)
+    return _estimate(plan.tensors, seconds, plan.header_bytes, threads)
 
 
 def estimate_unquantized(tensors: Sequence[Planned], header_bytes: int, threads: int) -> Estimate:
@@ -63,9 +69,27 @@ def _estimate(tensors: Sequence[Planned], seconds: float, header_bytes: int, thr
     ranked = sum(prod(tensor.shape) * step.change.rank for tensor in tensors for step in tensor.changes)
     if ranked:
         seconds += _timed_product(_sample()) / prod(_SAMPLE) * ranked
+    return Estimate(seconds / threads, memory_bytes(tensors, header_bytes, threads))
+
+
+def memory_bytes(tensors: Sequence[Planned], header_bytes: int, threads: int) -> int:
+    """At most resident at once, but for verification and for what peft takes where it merges itself."""
     adapters = sum(step.change.n_bytes for tensor in tensors for step in tensor.changes)
-    in_flight = 2 * threads * BLOCK_ELEMENTS + threads * BLOCK_ELEMENTS * _BYTES_PER_ELEMENT
-    return Estimate(seconds / threads, _INTERPRETER + header_bytes * 4 + adapters + in_flight)
+    under_way = threads * max(map(block_elements, tensors), default=0) * _BYTES_PER_ELEMENT
+    return _INTERPRETER + header_bytes * 4 + adapters + under_way
+
+
+def threads_within(memory: int, tensors: Sequence[Planned], header_bytes: int, threads: int) -> int:
+    """How many of `threads` fit into `memory` bytes. Raises NotEnough where none does."""
+    fitting = (count for count in range(threads, 0, -1) if memory_bytes(tensors, header_bytes, count) <= memory)
+    found = next(fitting, 0)
+    if not found:
+        raise NotEnough(
+            _("converting takes {needed} MB of memory, and {allowed} MB are allowed; give more with --memory").format(
+                needed=-(-memory_bytes(tensors, header_bytes, 1) // 10**6), allowed=memory // 10**6
+            )
+        )
+    return found
 
 
 def _sample() -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -23,6 +23,10 @@ from localfin_models.language import _
 def convert_block(block: Block[PlannedTensor], files: OpenFiles) -> Converted:
     """Raises InputRefused for NaN or Inf, read or made."""
     tensor = block.tensor
+    if tensor.ready is not None:
+        row_bytes = tensor.n_bytes // tensor.rows
+        data = files.read(tensor.ready.path, block.count * row_bytes, tensor.ready.offset + block.first * row_bytes)
+        return Converted(np.frombuffer(data, np.uint8), Counter())
     rows, changed = merged_rows(tensor.source, tensor.changes, files, block.first, block.count)
     if tensor.shift:  # in float16 where the tensor is: bfloat16 alone is widened first
         rows = round_to("F16" if tensor.source.dtype == "F16" else "F32", rows + np.float32(tensor.shift))

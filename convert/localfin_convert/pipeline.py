@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localfin_convert.adapter import Weighted, weighted
+from localfin_convert.estimate import MEMORY, threads_within
 from localfin_convert.merge import convert_block
-from localfin_convert.plan import PRECISIONS, Plan, Request, make_plan
+from localfin_convert.plan import Plan, make_plan
 from localfin_convert.provenance.inputs import InputFile, InputHashes
+from localfin_convert.request import PRECISIONS, Request
+from localfin_convert.reuse import open_donor
 from localfin_convert.stream import Progress, refuse_unchanged, write_tensors
 from localfin_convert.verify.verification import Verification, Verifier
 from localfin_convert.write.journal import Journal, is_of_plan, plan_digest
@@ -42,6 +45,8 @@ class Report:
     """Weights the adapters changed, after rounding; 0 without adapters."""
     verification: Verification | None
     """What was compared before the file got its name; None where that was not asked for."""
+    copied_bytes: int
+    """Taken over from the file of `onto`."""
     seconds: float
     manifest: Path
     licences: tuple[str, ...]
@@ -76,9 +81,11 @@ def convert(
     tensor_types: Sequence[str] = (),
     imatrix: Path | None = None,
     precision: str = PRECISIONS[0],
+    onto: Path | None = None,
     force: bool = False,
     resume: bool = False,
     threads: int | None = None,
+    memory: int = MEMORY,
     verify: bool = True,
     progress: Progress | None = None,
     stage: Callable[[str], None] | None = None,
@@ -90,8 +97,10 @@ def convert(
     quantized base: the published ones, or those the training saw (NF4 unless `base` is a checkpoint that bitsandbytes
     quantized). None takes `base` as it is. `tensor_types`, each `PATTERN=TYPE`, give the tensors whose names a pattern
     finds another type; `imatrix` is the file of an importance matrix; `precision="f32"` does not round what was merged
-    to the base's 16 bits before it is quantized. `resume` goes on where a killed run of the same plan stopped, if one
-    left something. `stage` is told what is being verified, `remark` each line of `Report.remarks` before the first
+    to the base's 16 bits before it is quantized. `onto` is a GGUF of the base alone, from which what no adapter changes
+    is copied; the output is the same. `resume` goes on where a killed run of the same plan stopped, if one left
+    something. `threads` (all cores) are as many as fit into `memory` bytes, beside which only verification takes some.
+    `stage` is told what is being verified, `remark` each line of `Report.remarks` before the first
     tensor is read. Raises NotFound, InputRefused, NotEnough or IntegrityFailed; nothing is left behind then.
     """
     asked = Request(
@@ -101,7 +110,8 @@ def convert(
     )  # fmt: skip
     return carry_out(
         asked, out,
-        force=force, resume=resume, threads=threads, verify=verify, progress=progress, stage=stage, remark=remark,
+        onto=onto, force=force, resume=resume, threads=threads, memory=memory, verify=verify,
+        progress=progress, stage=stage, remark=remark,
     )  # fmt: skip
 
 
@@ -109,9 +119,11 @@ def carry_out(
     asked: Request,
     out: Path,
     *,
+    onto: Path | None = None,
     force: bool = False,
     resume: bool = False,
     threads: int | None = None,
+    memory: int = MEMORY,
     verify: bool = True,
     progress: Progress | None = None,
     stage: Callable[[str], None] | None = None,
@@ -122,12 +134,16 @@ def carry_out(
     journal_at = journal_path(out)
     refuse_existing(out, force=force or (resume and journal_at.is_file()))
     plan = make_plan(asked)
+    threads = threads_within(memory, plan.tensors, plan.header_bytes, threads)
+    donor = open_donor(onto) if onto is not None else None
+    if donor is not None:
+        plan = donor.give_to(plan, threads)
     paths, sizes, digest = output_paths(out, len(plan.parts)), [part.n_bytes for part in plan.parts], plan_digest(plan)
     if resume := resume and is_of_plan(journal_at, digest):
         take_back(paths, sizes, journal_at)
     for path in paths:
         refuse_existing(path, force=force)
-    refuse_inputs([*paths, manifest_path(paths[0])], [file.path for file in plan.provenance.inputs])
+    refuse_inputs([*paths, manifest_path(paths[0])], plan.read_files)
     refuse_small_disk(paths, plan.total_bytes)
     for line in plan.remarks:
         (remark or _unheard)(line)
@@ -138,17 +154,19 @@ def carry_out(
         closing(Journal(journal_at, plan.tensors, digest, output, resume=resume)) as journal,
         InputHashes(plan.provenance.inputs, threads) as hashes,
     ):
-        spans, changed = write_tensors(plan.tensors, convert_block, output, journal, threads, progress)
+        spans, changed = write_tensors(plan.tensors, convert_block, output, journal, threads, progress, hashes.follow)
         refuse_unchanged(plan.merge.adapters, changed)
         inputs = hashes.result()
+        if donor is not None:
+            donor.prove(plan, inputs)
         spans += write_headers(plan, inputs, output)
         files = tuple(map(Written, paths, sizes, output.hash_back(spans)))
         made = [HashedFile(file.path.name, file.n_bytes, file.sha256) for file in files]
         verification = verifier.verify(output, stage) if verifier is not None else None
         put_manifest(plan.provenance.manifest(made, inputs, parameters=plan.parameters, changed=changed.total()))
     return Report(
-        files, plan.quantization, plan.parameters, changed.total(), verification, time.monotonic() - started,
-        manifest_path(paths[0]),
+        files, plan.quantization, plan.parameters, changed.total(), verification, plan.copied_bytes,
+        time.monotonic() - started, manifest_path(paths[0]),
         tuple(licence.key for licence in plan.provenance.licences), plan.remarks,
     )  # fmt: skip
 

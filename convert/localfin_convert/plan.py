@@ -1,7 +1,7 @@
 """What is decided before a tensor is read: each output tensor, its source, its changes, its type, its bytes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import groupby
 from math import prod
 from pathlib import Path
@@ -12,14 +12,15 @@ from gguf import GGMLQuantizationType as Type
 from gguf import GGUFValueType
 from numpy.typing import NDArray
 
-from localfin_convert.adapter import Merge, Step, Weighted, open_adapters
+from localfin_convert.adapter import Merge, Step, open_adapters
 from localfin_convert.architectures import Family, Tensor, family_of
 from localfin_convert.bitsandbytes.trained import onto
+from localfin_convert.blocks import Place, place_of
 from localfin_convert.fitting import refuse_incomplete, refuse_misfit
 from localfin_convert.imatrix import read_imatrix
 from localfin_convert.keys import Key
 from localfin_convert.metadata import file_type_key, general_keys, imatrix_keys, size_label, version_key
-from localfin_convert.prompt_format import BASE, SEED, resolve_prompt_format
+from localfin_convert.prompt_format import resolve_prompt_format
 from localfin_convert.provenance import Provenance, provenance_of
 from localfin_convert.quantize import ggml, types
 from localfin_convert.quantize.importance import Importance, importance_of, unweighed
@@ -27,6 +28,7 @@ from localfin_convert.quantize.overrides import read_override, refuse_idle
 from localfin_convert.quantize.types import Choice
 from localfin_convert.read.checkpoint import Checkpoint, open_checkpoint
 from localfin_convert.read.source import Computed, Source
+from localfin_convert.request import Request, refuse_unquantized
 from localfin_convert.verify.template import check_templates
 from localfin_convert.vocabulary import vocabulary_keys
 from localfin_convert.write.gguf_file import ALIGNMENT, Entry, header_bytes, padded
@@ -34,37 +36,16 @@ from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
 CHAT_TEMPLATE = "tokenizer.chat_template"
-PRECISIONS = ("16bit", "f32")
+COPIED_BYTES = 1 << 20
+"""Of a tensor that is copied, at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked for: everything the output's bytes follow from."""
+class Ready:
+    """Where a tensor's blocks lie as they will be written."""
 
-    base: Path
-    adapters: tuple[Weighted, ...]
-    quantization: str
-    name: str
-    """`general.name`."""
-    prompt_format: str | None = None
-    merge_onto: str | None = None
-    """`16bit` or `dequantized` (see `bitsandbytes.trained`); None for the base as it is."""
-    split_max_bytes: int | None = None
-    """Of the tensors in one file of several; None for a single file."""
-    tensor_types: tuple[str, ...] = ()
-    """`PATTERN=TYPE` each, the first that matches decides (see `quantize.overrides`)."""
-    imatrix: Path | None = None
-    """An importance matrix to quantize by."""
-    precision: str = PRECISIONS[0]
-    """One of PRECISIONS: whether a merge is rounded to the base's own type before it is quantized."""
-
-    def options(self) -> dict[str, object]:
-        """Those that are not at their default, by name; a file among them as its path."""
-        own = {field.name: field.default for field in fields(self) if field.name not in ("base", "adapters", "name")}
-        given = {name: getattr(self, name) for name, default in own.items() if getattr(self, name) != default}
-        if self.prompt_format not in (None, SEED, BASE):
-            given["prompt_format"] = Path(str(self.prompt_format))
-        return given
+    path: Path
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +67,8 @@ class PlannedTensor:
     n_bytes: int
     importance: NDArray[np.float32] | None = None
     """(columns,), by which the quantizer weighs errors."""
+    ready: Ready | None = None
+    """Copied from there; None where it is computed."""
 
     @property
     def columns(self) -> int:
@@ -97,12 +80,19 @@ class PlannedTensor:
 
     @property
     def unit(self) -> int:
-        """Whole heads where rows are reordered, so that the reordering stays within a block."""
+        """Whole heads where rows are reordered, so that the reordering stays within a block; a good read for a copy."""
+        if self.ready is not None:
+            return max(1, COPIED_BYTES * self.rows // self.n_bytes)
         return self.rows // self.heads if self.heads and len(self.shape) > 1 else 1
 
     @property
+    def place(self) -> Place:
+        ready = self.ready
+        return place_of(self.source.stored) if ready is None else Place(str(ready.path), ready.offset)
+
+    @property
     def read_bytes(self) -> int:
-        return self.source.n_bytes
+        return self.source.n_bytes if self.ready is None else self.n_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +135,11 @@ class Plan:
         return sum(part.n_bytes for part in self.parts)
 
     @property
+    def header_bytes(self) -> int:
+        """Of the first file, which has the vocabulary."""
+        return len(self.parts[0].header)
+
+    @property
     def outputs(self) -> list[tuple[PlannedTensor, ...]]:
         """Output tensor by output tensor: what each is put together from; more than one only for stacked experts."""
         return [tuple(slices) for _name, slices in groupby(self.tensors, key=lambda tensor: tensor.name)]
@@ -156,6 +151,17 @@ class Plan:
     @property
     def read_bytes(self) -> int:
         return sum(tensor.read_bytes for tensor in self.tensors)
+
+    @property
+    def read_files(self) -> set[Path]:
+        """All that must not be written to."""
+        copied_from = (tensor.ready.path for tensor in self.tensors if tensor.ready is not None)
+        return {*(file.path for file in self.provenance.inputs), *copied_from}
+
+    @property
+    def copied_bytes(self) -> int:
+        """Of tensors that are copied from another GGUF."""
+        return sum(tensor.n_bytes for tensor in self.tensors if tensor.ready is not None)
 
 
 class HasTarget(Protocol):
@@ -207,19 +213,6 @@ def make_plan(asked: Request) -> Plan:
     parts, tensors = _lay_out(keys, drafts, shapes, choices, importance, asked.split_max_bytes)
     without = () if imatrix is None else tuple(unweighed(named, choices, importance))
     return Plan(merge, provenance, merge_onto, asked.quantization, parts, tensors, without)
-
-
-def refuse_unquantized(asked: Request) -> None:
-    """What llama.cpp's quantizer alone looks at means nothing where it has nothing to do."""
-    if types.is_quantized(asked.quantization):
-        return
-    for option, given in (("--tensor-type", asked.tensor_types), ("--imatrix", asked.imatrix)):
-        if given:
-            raise InputRefused(
-                _("{option} means nothing with -q {quantization}, which quantizes no tensor").format(
-                    option=option, quantization=asked.quantization
-                )
-            )
 
 
 def _drafts(merge: Merge, family: Family) -> list[_Draft]:

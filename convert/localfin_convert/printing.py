@@ -30,6 +30,7 @@ def plan_text(plan: Plan, threads: int) -> str:
         _("licences  {licences}").format(licences=_licences(licence.key for licence in plan.provenance.licences)),
         _("reads     {size:,.1f} MB").format(size=plan.read_bytes / 1e6),
         _("writes    {size:,.1f} MB, nothing else on disk").format(size=plan.total_bytes / 1e6),
+        *([_("copies    {size:,.1f} MB of them").format(size=plan.copied_bytes / 1e6)] if plan.copied_bytes else []),
         *([_("merges    onto the dequantized base")] if plan.merge_onto == "dequantized" else []),
         _("memory    about {size:,.0f} MB").format(size=cost.memory_bytes / 1e6),
         _("time      about {seconds:,.0f} s on {threads} threads, by a sample timed now").format(
@@ -52,7 +53,8 @@ def plan_json(plan: Plan, threads: int) -> str:
     ]
     return json.dumps({
         "tensors": tensors, "parameters": plan.parameters, "merge_onto": plan.merge_onto, "read_bytes": plan.read_bytes,
-        "write_bytes": plan.total_bytes, "memory_bytes": cost.memory_bytes, "seconds": round(cost.seconds, 3),
+        "write_bytes": plan.total_bytes, "copied_bytes": plan.copied_bytes,
+        "memory_bytes": cost.memory_bytes, "seconds": round(cost.seconds, 3),
         "licenses": [licence.key for licence in plan.provenance.licences], "remarks": plan.remarks,
     })  # fmt: skip
 
@@ -72,6 +74,8 @@ def report_text(report: Report) -> str:
     )  # fmt: skip
     if report.changed:
         text += "\n" + _("the adapter changed {changed:,} weights").format(changed=report.changed)
+    if report.copied_bytes:
+        text += "\n" + _("{size:,.1f} MB were copied").format(size=report.copied_bytes / 1e6)
     if report.verification is not None:
         text += "\n" + verification_text(report.verification)
     text += "\n" + _("licences: {licences}; manifest: {manifest}").format(
@@ -90,6 +94,7 @@ def _report_fields(report: Report) -> dict[str, object]:
     return {
         "out": str(report.out), "quantization": report.quantization, "parameters": report.parameters,
         "bytes": report.n_bytes, "sha256": report.sha256, "changed": report.changed,
+        "copied_bytes": report.copied_bytes,
         "verification": None if report.verification is None else asdict(report.verification),
         "seconds": round(report.seconds, 3), "manifest": str(report.manifest),
         "licenses": report.licences, "remarks": report.remarks,

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from localfin_convert.adapter import Adapter
-from localfin_convert.blocks import Block, Converted, Tensor, blocks
+from localfin_convert.blocks import Block, Converted, Place, Tensor, blocks
 from localfin_convert.read.positional import OpenFiles
 from localfin_convert.write.journal import Journal
 from localfin_convert.write.output import Output, Span
@@ -27,20 +27,26 @@ def write_tensors(
     journal: Journal,
     threads: int,
     progress: Progress | None,
+    reading: Callable[[Place], None],
 ) -> tuple[list[Span], Counter[int]]:
-    """Writes the missing tensors; returns what stands where, and how many weights each adapter changed."""
+    """Writes the missing tensors; returns what stands where, and how many weights each adapter changed.
+
+    They are read in the order of their bytes on the disk, whatever order they have in the output; `reading` is told
+    where each block lies.
+    """
     spans = [span for tensor in journal.whole.values() for span in tensor.spans]
     changed = sum((tensor.changed for tensor in journal.whole.values()), Counter[int]())
     done, total = sum(tensors[number].read_bytes for number in journal.whole), sum(one.read_bytes for one in tensors)
     with OpenFiles() as files, ThreadPoolExecutor(threads, "convert") as pool:
 
         def work(block: Block[Tensor]) -> tuple[Block[Tensor], Span, Counter[int]]:
+            reading(block.place)
             converted = convert(block, files)
             data = converted.data.tobytes()
             output.write(data, block.offset)
             return block, Span(block.offset, len(data), zlib.crc32(data)), converted.changed
 
-        missing = [number for number in range(len(tensors)) if number not in journal.whole]
+        missing = sorted(set(range(len(tensors))) - set(journal.whole), key=lambda number: tensors[number].place)
         todo = (block for number in missing for block in blocks(tensors[number], number))
         mine, mine_changed = list[Span](), Counter[int]()
         for block, span, block_changed in _windowed(pool, work, todo, 2 * threads):

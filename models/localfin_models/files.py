@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import threading
-from concurrent.futures import CancelledError
+from collections.abc import Callable
 from pathlib import Path
 
 from localfin_models.errors import InputRefused, LocalfinError
@@ -25,18 +25,19 @@ def write_whole(path: Path, text: str) -> None:
     beside.replace(path)
 
 
-def hash_file(path: Path, stop: threading.Event | None = None) -> str:
-    """SHA-256 of the file's bytes in hex; other threads run meanwhile. Raises CancelledError once `stop` is set."""
-    digest, piece = hashlib.sha256(), memoryview(bytearray(_PIECE))
+def hash_file(path: Path, step: Callable[[int], None] | None = None) -> str:
+    """SHA-256 of the file's bytes in hex; other threads run meanwhile. `step` is called with the bytes read so far."""
+    digest, piece, done = hashlib.sha256(), memoryview(bytearray(_PIECE)), 0
     with path.open("rb", buffering=0) as file:
         while count := file.readinto(piece):
-            if stop is not None and stop.is_set():
-                raise CancelledError
             digest.update(piece[:count])
+            done += count
+            if step is not None:
+                step(done)
     return digest.hexdigest()
 
 
-def file_sha256(path: Path, stop: threading.Event | None = None) -> str:
+def file_sha256(path: Path, step: Callable[[int], None] | None = None) -> str:
     """As `hash_file`, but computed once for a path, size, time of change and inode: a gigabyte takes about a second.
 
     A home that cannot be used is no error here: then it is computed every time. Raises InputRefused where the file is
@@ -48,7 +49,7 @@ def file_sha256(path: Path, stop: threading.Event | None = None) -> str:
     entry = _read(cache).get(key)
     if isinstance(entry, dict) and entry.get("stamp") == stamp and isinstance(entry.get("sha256"), str):
         return str(entry["sha256"])
-    digest = hash_file(path, stop)
+    digest = hash_file(path, step)
     if _stamp(path) != stamp:
         raise InputRefused(_("{file} changed while it was read").format(file=path))
     if cache:

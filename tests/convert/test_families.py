@@ -14,7 +14,8 @@ from tests.golden.checkpoints import build
 
 from localfin_convert.adapter import weighted
 from localfin_convert.command import convert as convert_command
-from localfin_convert.plan import Request, make_plan
+from localfin_convert.plan import make_plan
+from localfin_convert.request import Request
 from localfin_models.errors import InputRefused
 
 SMALL = {"vocabulary": "llama-spm", "vocab_size": 320, "hidden": 64, "layers": 2, "intermediate": 64, "shards": 1}

@@ -28,10 +28,11 @@ from localfin_convert.imatrix import make_imatrix, read_imatrix
 from localfin_convert.imatrix.collector import Running
 from localfin_convert.imatrix.command import imatrix
 from localfin_convert.imatrix.graph import Tensor, known_operations
-from localfin_convert.plan import Request, make_plan
+from localfin_convert.plan import make_plan
 from localfin_convert.quantize import ggml
 from localfin_convert.read.positional import OpenFiles
 from localfin_convert.reference import Reference, base_weights
+from localfin_convert.request import Request
 from localfin_convert.verify.llama import open_llama
 from localfin_models.errors import InputRefused, LocalfinError, NotFound
 

@@ -22,9 +22,10 @@ from transformers import AutoModelForCausalLM  # noqa: E402
 
 from localfin_convert.adapter import Weighted  # noqa: E402
 from localfin_convert.bitsandbytes.trained import onto  # noqa: E402
-from localfin_convert.plan import Request, make_plan  # noqa: E402
+from localfin_convert.plan import make_plan  # noqa: E402
 from localfin_convert.read.checkpoint import open_checkpoint  # noqa: E402
 from localfin_convert.read.positional import OpenFiles  # noqa: E402
+from localfin_convert.request import Request  # noqa: E402
 from localfin_convert.write.journal import plan_digest  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +18,10 @@ from localfin.commands.models import models
 from localfin_convert import convert
 from localfin_convert.adapter import Weighted
 from localfin_convert.command import convert as command
-from localfin_convert.plan import Request, make_plan
+from localfin_convert.plan import make_plan
 from localfin_convert.provenance import Provenance, inputs
 from localfin_convert.provenance.card import read_card
+from localfin_convert.request import Request
 from localfin_models.errors import InputRefused, IntegrityFailed
 from localfin_models.files import hash_file
 from localfin_models.licences import Licence, Limit
@@ -108,10 +108,10 @@ def test_repeats_give_the_same_bytes_whatever_hashed_first(
     base, digests = checkpoint(), []
     hashed: list[str] = []
 
-    def slowly(path: Path, stop: threading.Event) -> str:
-        stop.wait(0.05)
+    def slowly(path: Path, step: Callable[[int], None]) -> str:
+        time.sleep(0.05)
         hashed.append(path.name)
-        return hash_file(path, stop)
+        return hash_file(path, step)
 
     digests.append(convert(base, [], tmp_path / "out.gguf").sha256)
     monkeypatch.setattr(inputs, "file_sha256", slowly)
@@ -125,9 +125,9 @@ def test_a_failed_conversion_does_not_wait_for_the_hashes(
 ) -> None:
     """Reading for ever is what a base of a terabyte looks like."""
 
-    def endless(path: Path, stop: threading.Event) -> str:
+    def endless(path: Path, step: Callable[[int], None]) -> str:
         while True:
-            hash_file(path, stop)
+            hash_file(path, step)
 
     tensors = llama_tensors()
     tensors["lm_head.weight"][1].flat[0] = 0x7FC0
@@ -144,8 +144,8 @@ def test_an_input_that_changes_meanwhile_is_refused(
 ) -> None:
     base = checkpoint()
 
-    def touching(path: Path, stop: threading.Event | None = None) -> str:
-        digest = hash_file(path, stop)
+    def touching(path: Path, step: Callable[[int], None] | None = None) -> str:
+        digest = hash_file(path, step)
         if path.name == "model.safetensors":
             path.touch()
         return digest

@@ -30,11 +30,12 @@ from localfin_convert.bitsandbytes.arithmetic import (
 from localfin_convert.bitsandbytes.state import quantized_sources
 from localfin_convert.bitsandbytes.trained import AsTrained, RecentScales
 from localfin_convert.command import convert as command
-from localfin_convert.plan import Request, make_plan
+from localfin_convert.plan import make_plan
 from localfin_convert.read.checkpoint import open_checkpoint, read_json
 from localfin_convert.read.positional import OpenFiles
 from localfin_convert.read.safetensors_file import read_header
 from localfin_convert.read.source import Source
+from localfin_convert.request import Request
 from localfin_convert.write.journal import plan_digest
 from localfin_models.errors import InputRefused
 

@@ -19,11 +19,12 @@ from tests.golden.checkpoints import _config, build, write_safetensors
 
 from localfin_convert.adapter import weighted
 from localfin_convert.architectures import FAMILIES
-from localfin_convert.plan import Plan, Request, make_plan
+from localfin_convert.plan import Plan, make_plan
 from localfin_convert.quantize import ggml
 from localfin_convert.read.checkpoint import open_checkpoint
 from localfin_convert.read.positional import OpenFiles
 from localfin_convert.reference import Reference, base_weights, forward, gguf_weights, merged_weights
+from localfin_convert.request import Request
 from localfin_convert.write.output import Output
 from localfin_models.errors import InputRefused
 

@@ -29,9 +29,10 @@ import localfin_convert
 from localfin_convert.command import convert as command
 from localfin_convert.imatrix import read_imatrix
 from localfin_convert.imatrix.file import Sums, write_imatrix
-from localfin_convert.plan import Request, make_plan
+from localfin_convert.plan import make_plan
 from localfin_convert.quantize.mixtures import MIXTURES
 from localfin_convert.quantize.overrides import read_override
+from localfin_convert.request import Request
 from localfin_convert.write.journal import plan_digest
 from localfin_models.errors import InputRefused
 

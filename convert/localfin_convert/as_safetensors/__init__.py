@@ -14,6 +14,7 @@ from pathlib import Path
 from localfin_convert.adapter import Weighted, weighted
 from localfin_convert.as_safetensors.plan import SafetensorsPlan, SafetensorsRequest, plan_digest, plan_safetensors
 from localfin_convert.as_safetensors.rows import merge_block
+from localfin_convert.estimate import MEMORY, threads_within
 from localfin_convert.provenance.inputs import InputHashes
 from localfin_convert.stream import Progress, refuse_unchanged, write_tensors
 from localfin_convert.write.folder import (
@@ -71,6 +72,7 @@ def write_safetensors(
     force: bool = False,
     resume: bool = False,
     threads: int | None = None,
+    memory: int = MEMORY,
     progress: Progress | None = None,
     remark: Callable[[str], None] | None = None,
 ) -> SafetensorsReport:
@@ -80,7 +82,9 @@ def write_safetensors(
     a folder that was made so. Raises NotFound, InputRefused, NotEnough or IntegrityFailed; nothing is left behind then.
     """
     asked = SafetensorsRequest(base, weighted(adapters), prompt_format, merge_onto)
-    return carry_out(asked, out, force=force, resume=resume, threads=threads, progress=progress, remark=remark)
+    return carry_out(
+        asked, out, force=force, resume=resume, threads=threads, memory=memory, progress=progress, remark=remark
+    )
 
 
 def carry_out(
@@ -90,12 +94,14 @@ def carry_out(
     force: bool = False,
     resume: bool = False,
     threads: int | None = None,
+    memory: int = MEMORY,
     progress: Progress | None = None,
     remark: Callable[[str], None] | None = None,
 ) -> SafetensorsReport:
     """What `write_safetensors` does, of a request."""
     started, threads = time.monotonic(), threads or available_cores()
     plan = planned_for(asked, out, force=force)
+    threads = threads_within(memory, plan.tensors, plan.header_bytes, threads)
     digest = plan_digest(plan)
     resume = resume and is_of_plan(folder_journal(out), digest)
     for line in plan.remarks:
@@ -106,7 +112,9 @@ def carry_out(
         InputHashes(plan.provenance.inputs, threads) as hashes,
     ):
         with closing(Journal(folder.journal, plan.tensors, digest, folder.tensors, resume=resume)) as journal:
-            spans, changed = write_tensors(plan.tensors, merge_block, folder.tensors, journal, threads, progress)
+            spans, changed = write_tensors(
+                plan.tensors, merge_block, folder.tensors, journal, threads, progress, hashes.follow
+            )
         refuse_unchanged(plan.merge.adapters, changed)
         spans += _write_headers(plan, folder)
         shards = map(HashedFile, sizes, sizes.values(), folder.tensors.hash_back(spans))

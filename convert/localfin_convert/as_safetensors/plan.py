@@ -67,6 +67,11 @@ class SafetensorsPlan:
     """What a user must hear."""
 
     @property
+    def header_bytes(self) -> int:
+        """Of all shards."""
+        return sum(len(shard.header) for shard in self.shards)
+
+    @property
     def total_bytes(self) -> int:
         small = (
             len(content) if isinstance(content, bytes) else content.stat().st_size for content in self.files.values()

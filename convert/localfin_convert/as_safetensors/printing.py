@@ -80,7 +80,7 @@ def safetensors_report_json(report: SafetensorsReport) -> str:
 
 
 def _cost(plan: SafetensorsPlan, threads: int) -> Estimate:
-    return estimate_unquantized(plan.tensors, sum(len(shard.header) for shard in plan.shards), threads)
+    return estimate_unquantized(plan.tensors, plan.header_bytes, threads)
 
 
 def _licences(names: Iterable[str]) -> str:

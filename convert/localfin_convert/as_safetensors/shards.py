@@ -13,8 +13,7 @@ from math import prod
 from pathlib import Path
 
 from localfin_convert.adapter import Merge, Step
-from localfin_convert.bitsandbytes.stored import EightBit, FourBit
-from localfin_convert.bitsandbytes.trained import AsTrained
+from localfin_convert.blocks import Place, place_of
 from localfin_convert.read.checkpoint import INDEX, Checkpoint, read_json, shard_paths
 from localfin_convert.read.safetensors_file import DTYPE_BYTES, StoredTensor, header_bytes, read_metadata
 from localfin_convert.read.source import Source
@@ -52,6 +51,10 @@ class MergedTensor:
     @property
     def read_bytes(self) -> int:
         return self.source.n_bytes
+
+    @property
+    def place(self) -> Place:
+        return place_of(self.source.stored)
 
     @property
     def copied(self) -> StoredTensor | None:
@@ -116,26 +119,12 @@ def _by_file(merged: Checkpoint, base: Checkpoint) -> dict[str, list[str]]:
     last = list(groups)[-1]
     for name in merged.tensors:
         if name in base.tensors:
-            stored = _stored(base.tensors[name])
+            stored = base.tensors[name].stored
+            assert stored is not None  # a checkpoint computes nothing
             groups[stored.path.name].append((stored.offset, name))
     ordered = {file: [name for _offset, name in sorted(names)] for file, names in groups.items()}
     ordered[last] += [name for name in merged.tensors if name not in base.tensors]
     return {file: names for file, names in ordered.items() if names}
-
-
-def _stored(source: Source) -> StoredTensor:
-    """What stands for it in the base's files."""
-    match source:
-        case StoredTensor():
-            return source
-        case FourBit():
-            return source.packed
-        case EightBit():
-            return source.weight
-        case AsTrained():
-            return _stored(source.source)
-        case _:
-            raise TypeError(source)
 
 
 def _draft(merge: Merge, name: str) -> MergedTensor:

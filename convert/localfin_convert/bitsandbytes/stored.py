@@ -85,6 +85,10 @@ class FourBit:
     def n_bytes(self) -> int:
         return self.packed.n_bytes + sum(part.n_bytes for part in self.scales.parts)
 
+    @property
+    def stored(self) -> StoredTensor:
+        return self.packed
+
     def identity(self) -> bytes:
         return b"".join(part.identity() for part in (self.packed, *self.scales.parts)) + repr(self.dtype).encode()
 
@@ -116,6 +120,10 @@ class EightBit:
     @property
     def n_bytes(self) -> int:
         return self.weight.n_bytes + self.absmax.n_bytes
+
+    @property
+    def stored(self) -> StoredTensor:
+        return self.weight
 
     def identity(self) -> bytes:
         return self.weight.identity() + self.absmax.identity() + repr(self.dtype).encode()

@@ -18,6 +18,7 @@ from localfin_convert.bitsandbytes.arithmetic import TABLES, Floats, block_absma
 from localfin_convert.read.checkpoint import Checkpoint
 from localfin_convert.read.numbers import round_to
 from localfin_convert.read.positional import OpenFiles
+from localfin_convert.read.safetensors_file import StoredTensor
 from localfin_convert.read.source import Source
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
@@ -100,6 +101,10 @@ class AsTrained:
     @property
     def n_bytes(self) -> int:
         return self.source.n_bytes
+
+    @property
+    def stored(self) -> StoredTensor | None:
+        return self.source.stored
 
     def identity(self) -> bytes:
         return b"nf4 64 nested " + self.source.identity()

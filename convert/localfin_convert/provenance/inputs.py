@@ -1,15 +1,17 @@
 """The files an output follows from, and their SHA-256, computed in the background while the tensors are converted."""
 
 import hashlib
+import os
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from localfin_convert.adapter.folder import CONFIG, WEIGHTS
+from localfin_convert.blocks import Place
 from localfin_convert.read.checkpoint import INDEX
 from localfin_convert.vocabulary.files import TEMPLATE_FOLDER
 from localfin_models.errors import InputRefused
@@ -23,6 +25,8 @@ _TOKENIZER = (
 _BASE = ("config.json", "generation_config.json", INDEX, *_TOKENIZER)
 _ADAPTER = (CONFIG, WEIGHTS, *_TOKENIZER)
 _CARDS = ("README.md", "LICENSE")
+AHEAD = 256 << 20
+"""Bytes of a shard that are hashed, and so read, before the conversion comes to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,10 @@ class InputFile:
     name: str
     """`base/…`, `adapter.N/…` or `option/…`."""
     path: Path
+
+    @property
+    def is_shard(self) -> bool:
+        return self.name.startswith("base/") and self.name.endswith(".safetensors")
 
     @property
     def placeholder(self) -> str:
@@ -57,33 +65,71 @@ def _present(folder: Path, names: Sequence[str]) -> list[Path]:
 class InputHashes:
     """Hashes `files` from its start on; leaving the block before the end stops it.
 
-    Each file is read from its beginning to its end by one thread, beside the conversion's own reads, which come near
-    it in time: what one of them read, the other finds in the page cache. A quarter of the threads is enough: SHA-256
-    runs at about 1 GB a second and core, the conversion at a tenth of that.
+    Each file is read from its beginning to its end by one thread, beside the conversion's own reads. What the one read,
+    the other finds in the page cache; so a base that does not fit into half of the memory is hashed in step with the
+    conversion, `AHEAD` bytes before it, and read from the disk once. A quarter of the threads is enough: SHA-256
+    runs at about 1 GB a second and core, the conversion at a third of that.
     """
 
-    def __init__(self, files: Sequence[InputFile], threads: int) -> None:
-        self._stop = threading.Event()
+    def __init__(self, files: Sequence[InputFile], threads: int, *, in_step: bool | None = None) -> None:
+        """`in_step`: whether shards wait for the conversion; None where their size decides."""
+        shards = {file: file.path.stat().st_size for file in files if file.is_shard}
+        self._in_step = sum(shards.values()) > _memory() // 2 if in_step is None else in_step
+        self._reached = Place("", 0)
+        self._ended = self._stopped = False
+        self._moved = threading.Condition()
         self._pool = ThreadPoolExecutor(max(1, threads // 4), "hash")
-        self._futures: dict[InputFile, Future[str]] = {
-            file: self._pool.submit(file_sha256, file.path, self._stop) for file in files
-        }
+        futures = {file: self._pool.submit(self._sha256, file) for file in sorted(files, key=lambda one: one.is_shard)}
+        self._futures = {file: futures[file] for file in files}
+
+    def follow(self, place: Place) -> None:
+        """The conversion reads there."""
+        if self._in_step:
+            with self._moved:
+                self._reached = max(self._reached, place)
+                self._moved.notify_all()
 
     def result(self) -> dict[InputFile, str]:
         """Waits for all. Raises InputRefused where a file cannot be read, or was changed meanwhile."""
-        return {file: self._hash(file, future) for file, future in self._futures.items()}
+        self._release()
+        return {file: self._result(file, future) for file, future in self._futures.items()}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._stop.set()
+        self._stopped = True
+        self._release()
         self._pool.shutdown(cancel_futures=True)
 
-    def _hash(self, file: InputFile, future: Future[str]) -> str:
+    def _release(self) -> None:
+        with self._moved:
+            self._ended = True
+            self._moved.notify_all()
+
+    def _sha256(self, file: InputFile) -> str:
+        path = str(file.path)
+
+        def step(done: int) -> None:
+            if self._in_step and file.is_shard:
+                with self._moved:
+                    self._moved.wait_for(lambda: self._ended or self._reached >= Place(path, done - AHEAD))
+            if self._stopped:
+                raise CancelledError
+
+        return file_sha256(file.path, step)
+
+    def _result(self, file: InputFile, future: Future[str]) -> str:
         try:
             return future.result()
         except OSError as error:
             raise InputRefused(
                 _("{file} cannot be read: {reason}").format(file=file.path, reason=error.strerror)
             ) from None
+
+
+def _memory() -> int:
+    """Bytes of this machine; as many as any base has where that cannot be told."""
+    if not hasattr(os, "sysconf"):
+        return 1 << 62
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

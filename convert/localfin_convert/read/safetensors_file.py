@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,10 @@ class StoredTensor:
     offset: int
     """First byte, from the start of the file."""
     n_bytes: int
+
+    @property
+    def stored(self) -> Self:
+        return self
 
     def identity(self) -> bytes:
         """Which bytes on the disk it stands for, as far as can be told without reading them."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localfin_convert.read.positional import OpenFiles
+from localfin_convert.read.safetensors_file import StoredTensor
 
 
 class Source(Protocol):
@@ -28,6 +29,11 @@ class Source(Protocol):
     @property
     def n_bytes(self) -> int:
         """Read from the disk when every row is asked for once; 0 where it is computed."""
+        ...
+
+    @property
+    def stored(self) -> StoredTensor | None:
+        """What holds its values in the checkpoint's files; None where they are computed."""
         ...
 
     def identity(self) -> bytes:
@@ -59,6 +65,10 @@ class Widened:
     def shape(self) -> tuple[int, ...]:
         return self.source.shape
 
+    @property
+    def stored(self) -> StoredTensor | None:
+        return self.source.stored
+
     def identity(self) -> bytes:
         return b"widened " + self.source.identity()
 
@@ -75,6 +85,7 @@ class Computed:
 
     dtype = "F32"
     n_bytes = 0
+    stored = None
 
     @property
     def shape(self) -> tuple[int, ...]:

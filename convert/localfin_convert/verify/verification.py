@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from localfin_convert.architectures import family_of
-from localfin_convert.plan import Plan, Request
+from localfin_convert.plan import Plan
 from localfin_convert.prompt_format import resolve_prompt_format
 from localfin_convert.read.checkpoint import read_json
 from localfin_convert.reference import Reference
+from localfin_convert.request import Request
 from localfin_convert.verify.header import compare_header
 from localfin_convert.verify.llama import open_llama
 from localfin_convert.verify.logits import Logits, Stage, compare_logits

@@ -10,7 +10,8 @@ import hashlib
 import os
 import zlib
 from bisect import bisect_right
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import accumulate
@@ -272,13 +273,26 @@ def _remove(*paths: Path | None) -> None:
 
 
 def _hash_back(file: BinaryIO, spans: Sequence[Span]) -> str:
+    """One thread reads and compares, one span ahead of this one, which hashes."""
     os.fsync(file.fileno())
     if hasattr(os, "posix_fadvise"):  # drop the cached pages, so that the disk itself answers
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     whole = hashlib.sha256()
     file.seek(0)
+    pieces = _read_back(file, spans)
+    with ThreadPoolExecutor(1, "read back") as pool:
+        coming = pool.submit(next, pieces, None)
+        while (data := coming.result()) is not None:
+            coming = pool.submit(next, pieces, None)
+            whole.update(data)
+    return whole.hexdigest()
+
+
+def _read_back(file: BinaryIO, spans: Sequence[Span]) -> Iterator[bytes]:
+    """The file from its start to its end in pieces, the written ones compared with what was written."""
     for span in sorted(spans, key=lambda span: span.offset):
-        whole.update(file.read(span.offset - file.tell()))  # alignment
+        if gap := span.offset - file.tell():  # alignment
+            yield file.read(gap)
         data = file.read(span.n_bytes)
         if zlib.crc32(data) != span.crc32:
             raise IntegrityFailed(
@@ -286,9 +300,8 @@ def _hash_back(file: BinaryIO, spans: Sequence[Span]) -> str:
                     offset=span.offset
                 )
             )
-        whole.update(data)
-    whole.update(file.read())
-    return whole.hexdigest()
+        yield data
+    yield file.read()
 
 
 def sync_folder(folder: Path) -> None:
