@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from localfin_convert.adapter.chain import chain_product, in_numpy
+from localfin_convert.adapter.chain import add_product, chain_product, in_numpy
 from localfin_convert.quantize import ggml
 from localfin_convert.quantize.kernel import KINDS, Kernel, chosen_kernel, kernels
+from localfin_convert.read.numbers import round_to
 from localfin_convert.read.positional import OpenFiles
 from localfin_convert.read.safetensors_file import read_header
 from localfin_models.errors import InputRefused
@@ -201,6 +202,22 @@ def test_the_product_is_the_chain(kernel: Kernel, n: int, rank: int, m: int) -> 
             assert kernel.name == "portable"
             return
         assert np.array_equal(product.view(np.uint32), in_numpy(b, a, width).view(np.uint32))
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F32"])
+@pytest.mark.parametrize(("n", "rank", "m"), [(3, 16, 131), (5, 8, 384), (2, 400, 257)])
+@pytest.mark.parametrize("size", [1, 1e-38, 1e19])
+def test_the_merge_rounds_as_numpy_does(
+    kernel: Kernel, n: int, rank: int, m: int, dtype: str, size: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sums that overflow are infinite in both."""
+    rng = np.random.default_rng(rank)
+    b, a = (rng.standard_normal(shape, np.float32) * np.float32(size) for shape in ((n, rank), (rank, m)))
+    rows = round_to(dtype, rng.standard_normal((n, m), np.float32) * np.float32(min(size, 1e30)))
+    monkeypatch.setenv("LOCALFIN_KERNEL", kernel.name)
+    merged = add_product(rows, b, a, 0.7071, dtype)
+    monkeypatch.setenv("LOCALFIN_KERNEL", "off")
+    assert np.array_equal(merged.view(np.uint32), add_product(rows, b, a, 0.7071, dtype).view(np.uint32))
 
 
 def test_the_product_takes_strided_matrices(kernel: Kernel) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localfin_convert.quantize.kernel import chosen_kernel
+from localfin_convert.read.numbers import round_to
 
 _PANEL = 192
 _HALFWAY = np.int64(1 << 28)  # bit 28 set, bits 0-27 clear: half a unit in the last place of a float32
@@ -23,11 +24,27 @@ _SAFE_PRODUCT = 2.0**-100
 
 def chain_product(b: NDArray[np.float32], a: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n, r) @ (r, m) -> (n, m) float32: fma(b[:, r-1], a[r-1], … fma(b[:, 0], a[0], 0)), by panels of the rank."""
-    rank = b.shape[1]
-    width = rank if rank <= _PANEL else min(_PANEL, rank // 2)
-    kernel = chosen_kernel()
+    width, kernel = _width(b), chosen_kernel()
     product = kernel.chain_product(b, a, width) if kernel is not None and width else None
     return in_numpy(b, a, width) if product is None else product
+
+
+def add_product(
+    rows: NDArray[np.float32], b: NDArray[np.float32], a: NDArray[np.float32], scale: float, dtype: str
+) -> NDArray[np.float32]:
+    """rows + chain_product(b, a) * scale, each step rounded to float32 and the sum to `dtype`; may overflow to Inf."""
+    width, kernel = _width(b), chosen_kernel()
+    if kernel is not None and width and dtype in ("F32", "BF16"):
+        merged = kernel.chain_product(b, a, width, rows, scale, dtype)
+        if merged is not None:
+            return merged
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused by the caller
+        return round_to(dtype, rows + chain_product(b, a) * np.float32(scale))
+
+
+def _width(b: NDArray[np.float32]) -> int:
+    rank = len(b[0])
+    return rank if rank <= _PANEL else min(_PANEL, rank // 2)
 
 
 def in_numpy(b: NDArray[np.float32], a: NDArray[np.float32], width: int) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from localfin_convert.adapter.chain import chain_product
+from localfin_convert.adapter.chain import add_product, chain_product
 from localfin_convert.adapter.norms import row_norms
 from localfin_convert.read.numbers import round_to
 from localfin_convert.read.positional import OpenFiles
@@ -70,21 +70,28 @@ class LowRank:
 
     def merge(self, rows: Rows, first: int, dtype: str) -> Rows:
         merged = np.empty_like(rows)
-        for part, delta in self.deltas(rows, first):
-            if self.rounds_delta:
-                delta = round_to(dtype, delta)
-            with np.errstate(over="ignore"):
-                merged[part] = round_to(dtype, rows[part] + delta)
+        if self.rounds_delta:
+            for part, delta in self.deltas(rows, first):
+                with np.errstate(over="ignore"):
+                    merged[part] = round_to(dtype, rows[part] + round_to(dtype, delta))
+        else:
+            for part in _parts(rows):
+                b = self.b[first + part.start : first + part.stop]
+                merged[part] = add_product(rows[part], b, self.a, self.scale, dtype)
         return merged
 
     def deltas(self, rows: Rows, first: int) -> Iterator[tuple[slice, Rows]]:
         """The scaled product, a few rows at a time."""
-        step = max(1, _PRODUCT_ELEMENTS // rows.shape[1])
-        for start in range(0, len(rows), step):
-            part = slice(start, min(start + step, len(rows)))
+        for part in _parts(rows):
             with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused with the sum
                 delta = chain_product(self.b[first + part.start : first + part.stop], self.a) * np.float32(self.scale)
             yield part, delta
+
+
+def _parts(rows: Rows) -> Iterator[slice]:
+    step = max(1, _PRODUCT_ELEMENTS // rows.shape[1])
+    for start in range(0, len(rows), step):
+        yield slice(start, min(start + step, len(rows)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,8 @@ struct found {
 static const struct {
     const char *name;
     int64_t (*quantize)(int type, const float *x, uint8_t *out, int64_t n);
-    void (*chain)(const float *b, const float *a, float *out, int64_t n, int64_t rank, int64_t m, int64_t panel);
+    void (*chain)(const float *b, const float *a, const float *rows, float *out, int64_t n, int64_t rank, int64_t m,
+                  int64_t panel, float scale, int brief);
 } SETS[] = {
 #if defined(__x86_64__) || defined(__i386__)
     {"avx512", quantize_avx512, chain_avx512},
@@ -120,6 +121,9 @@ static const struct {
     {"portable", quantize_portable, NULL},
 #endif
 };
+
+/* Counted up when what stands below takes or does something else: a library of an older build is not called. */
+int localfin_interface(void) { return 2; }
 
 /* The name of set number `set`; "" where this processor lacks it; NULL beyond the last. */
 const char *localfin_set(int set) {
@@ -139,12 +143,13 @@ int64_t localfin_quantize(int set, int type, const float *x, void *out, int64_t 
     return SETS[set].quantize(type, x, out, n);
 }
 
-/* (n, rank) @ (rank, m) -> (n, m): a chain of fused multiply-adds in order of the rank, `panel` of them a chain.
+/* (n, rank) @ (rank, m) -> (n, m): a chain of fused multiply-adds in order of the rank, `panel` of them a chain. With
+ * `rows`, (n, m), that product times `scale` is added to them, and the sums are rounded to bfloat16 if `brief`.
  * The bytes written, 0 where the instruction set has no fused multiply-add. */
-int64_t localfin_chain(int set, const float *b, const float *a, float *out, int64_t n, int64_t rank, int64_t m,
-                       int64_t panel) {
+int64_t localfin_chain(int set, const float *b, const float *a, const float *rows, float *out, int64_t n, int64_t rank,
+                       int64_t m, int64_t panel, float scale, int brief) {
     if (!SETS[set].chain) return 0;
-    SETS[set].chain(b, a, out, n, rank, m, panel);
+    SETS[set].chain(b, a, rows, out, n, rank, m, panel, scale, brief);
     return n * m * (int64_t)sizeof *out;
 }
 
@@ -153,6 +158,7 @@ int64_t localfin_chain(int set, const float *b, const float *a, float *out, int6
 typedef float IN(floats) __attribute__((vector_size(4 * LANES)));
 typedef float IN(anywhere) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t IN(integers) __attribute__((vector_size(4 * LANES)));
+typedef uint32_t IN(words) __attribute__((vector_size(4 * LANES)));
 #define FLOATS IN(floats)
 #define INTEGERS IN(integers)
 #define AT(where) (*(IN(anywhere) *)(where))
@@ -413,32 +419,49 @@ static TARGET int64_t IN(quantize)(int type, const float *x, uint8_t *out, int64
 }
 
 #ifdef FUSED
-static TARGET void IN(chain)(const float *b, const float *a, float *out, int64_t n, int64_t rank, int64_t m,
-                             int64_t panel) {
+/* To the nearest bfloat16, ties to even; infinity stays. */
+TARGET INLINE FLOATS IN(brief)(FLOATS values) {
+    const IN(words) bits = (IN(words))values;
+    return (FLOATS)((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000);
+}
+
+static TARGET void IN(chain)(const float *b, const float *a, const float *rows, float *out, int64_t n, int64_t rank,
+                             int64_t m, int64_t panel, float scale, int brief) {
     enum { WIDE = 8 };    /* vectors side by side: as many chains as hide the latency of a multiply-add */
     for (int64_t column = 0; column < m; column += WIDE * LANES)
-        for (int64_t row = 0; row < n; row++)
-            for (int64_t first = 0; first < rank; first += panel) {
-                const int64_t last = first + panel < rank ? first + panel : rank;
-                float *to = out + row * m + column;
-                if (column + WIDE * LANES <= m) {
+        for (int64_t row = 0; row < n; row++) {
+            const int64_t at = row * m + column;
+            if (column + WIDE * LANES <= m) {
+                FLOATS sum[WIDE] = {0};
+                for (int64_t first = 0; first < rank; first += panel) {
+                    const int64_t last = first + panel < rank ? first + panel : rank;
                     FLOATS total[WIDE] = {0};
                     for (int64_t k = first; k < last; k++)
                         for (int i = 0; i < WIDE; i++)
                             total[i] = FUSED(EVERY(b[row * rank + k]), AT(a + k * m + column + i * LANES),
                                              total[i]);
-                    for (int i = 0; i < WIDE; i++)
-                        if (first) AT(to + i * LANES) += total[i];
-                        else AT(to + i * LANES) = total[i];
-                } else {
-                    for (int64_t i = 0; i < m - column; i++) {
+                    for (int i = 0; i < WIDE; i++) sum[i] = first ? sum[i] + total[i] : total[i];
+                }
+                for (int i = 0; i < WIDE; i++) {
+                    if (rows) sum[i] = AT(rows + at + i * LANES) + sum[i] * EVERY(scale);
+                    AT(out + at + i * LANES) = brief ? IN(brief)(sum[i]) : sum[i];
+                }
+            } else {
+                for (int64_t i = 0; i < m - column; i++) {
+                    float sum = 0;
+                    for (int64_t first = 0; first < rank; first += panel) {
+                        const int64_t last = first + panel < rank ? first + panel : rank;
                         float total = 0;
                         for (int64_t k = first; k < last; k++)
                             total = fmaf(b[row * rank + k], a[k * m + column + i], total);
-                        to[i] = first ? to[i] + total : total;
+                        sum = first ? sum + total : total;
                     }
+                    if (rows) sum = rows[at + i] + sum * scale;
+                    const uint32_t bits = bits_of(sum);
+                    out[at + i] = brief ? float_of((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000) : sum;
                 }
             }
+        }
 }
 #endif
 

@@ -21,6 +21,8 @@ LIBRARY = Path(__file__).with_name("libkernel.so")
 """Not kernel.so, which Python would take for a module; so named on every system, which no loader minds."""
 KINDS = frozenset({Type.Q4_K, Type.Q5_K, Type.Q6_K, Type.Q8_0})
 CHOICE = "LOCALFIN_KERNEL"
+_INTERFACE = 2
+"""`localfin_interface` of kernel.c; another number is left by an editable installation's older build."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +38,27 @@ class Kernel:
         """Contiguous float32 rows -> `out`, contiguous, as one of `KINDS`; the bytes written."""
         return int(self.library.localfin_quantize(self.number, int(kind), rows.ctypes.data, out.ctypes.data, rows.size))
 
-    def chain_product(self, b: NDArray[np.float32], a: NDArray[np.float32], panel: int) -> NDArray[np.float32] | None:
-        """(n, r) @ (r, m) -> (n, m), `panel` steps of r a chain; None where the instruction set cannot fuse."""
+    def chain_product(
+        self,
+        b: NDArray[np.float32],
+        a: NDArray[np.float32],
+        panel: int,
+        rows: NDArray[np.float32] | None = None,
+        scale: float = 1,
+        dtype: str = "F32",
+    ) -> NDArray[np.float32] | None:
+        """(n, r) @ (r, m) -> (n, m), `panel` steps of r a chain; None where the instruction set cannot fuse.
+
+        With `rows`, (n, m): rows + product * scale, rounded to `dtype`, F32 or BF16.
+        """
         b, a = np.ascontiguousarray(b, np.float32), np.ascontiguousarray(a, np.float32)
         (n, rank), m = b.shape, a.shape[1]
         out = np.empty((n, m), np.float32)
+        rows = None if rows is None else np.ascontiguousarray(rows, np.float32)
         written = self.library.localfin_chain(
-            self.number, b.ctypes.data, a.ctypes.data, out.ctypes.data, n, rank, m, panel
-        )
+            self.number, b.ctypes.data, a.ctypes.data, None if rows is None else rows.ctypes.data, out.ctypes.data,
+            n, rank, m, panel, scale, dtype == "BF16",
+        )  # fmt: skip
         return out if written == out.nbytes else None
 
 
@@ -52,7 +67,9 @@ def kernels() -> dict[str, Kernel]:
     """By instruction set, those that this processor has, best first; none where the kernel was not built."""
     try:
         library = ctypes.CDLL(str(LIBRARY))
-    except OSError:
+        if library.localfin_interface() != _INTERFACE:
+            return {}
+    except (OSError, AttributeError):
         return {}
     library.localfin_set.restype, library.localfin_set.argtypes = ctypes.c_char_p, [ctypes.c_int]
     library.localfin_quantize.restype = library.localfin_chain.restype = ctypes.c_int64
@@ -60,8 +77,8 @@ def kernels() -> dict[str, Kernel]:
         ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
     ]  # fmt: skip
     library.localfin_chain.argtypes = [
-        ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
-        ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64,
+        ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_float, ctypes.c_int,
     ]  # fmt: skip
     found, number = dict[str, Kernel](), 0
     while (name := library.localfin_set(number)) is not None:

@@ -24,6 +24,10 @@ from localfin_models.language import _
 from localfin_models.manifest import manifest_path, may_be_replaced
 
 _SUFFIX = ".gguf"
+_SENT = 16 << 20
+"""Bytes after which the disk begins to write, beside the conversion and not behind it."""
+_PIECE = 4 << 20
+"""Bytes that are read back at once, or one span where that is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,16 @@ class Output:
         """Where the parts lie while they grow."""
         self._files = tuple(files)
         self._starts = (0, *accumulate(sizes))
+        self._unsent = [0] * len(files)
+        """Bytes written to each part since the disk was last told to begin."""
 
     def write(self, data: bytes, offset: int) -> None:
         part = bisect_right(self._starts, offset) - 1
         write_at(self._files[part], data, offset - self._starts[part])
+        self._unsent[part] += len(data)  # two threads may lose a count, which costs nothing
+        if self._unsent[part] >= _SENT:
+            self._unsent[part] = 0
+            _drop_cached(self._files[part])
 
     def read(self, size: int, offset: int) -> bytes:
         """Raises InputRefused where the disk fails."""
@@ -272,14 +282,19 @@ def _remove(*paths: Path | None) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _hash_back(file: BinaryIO, spans: Sequence[Span]) -> str:
-    """One thread reads and compares, one span ahead of this one, which hashes."""
-    os.fsync(file.fileno())
-    if hasattr(os, "posix_fadvise"):  # drop the cached pages, so that the disk itself answers
+def _drop_cached(file: BinaryIO) -> None:
+    """The file's pages that are on the disk; of the others Linux begins to write."""
+    if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _hash_back(file: BinaryIO, spans: Sequence[Span]) -> str:
+    """One thread reads and compares, a piece ahead of this one, which hashes."""
+    os.fsync(file.fileno())
+    _drop_cached(file)  # so that the disk itself answers
     whole = hashlib.sha256()
     file.seek(0)
-    pieces = _read_back(file, spans)
+    pieces = _read_back(file, sorted(spans, key=lambda span: span.offset))
     with ThreadPoolExecutor(1, "read back") as pool:
         coming = pool.submit(next, pieces, None)
         while (data := coming.result()) is not None:
@@ -289,18 +304,25 @@ def _hash_back(file: BinaryIO, spans: Sequence[Span]) -> str:
 
 
 def _read_back(file: BinaryIO, spans: Sequence[Span]) -> Iterator[bytes]:
-    """The file from its start to its end in pieces, the written ones compared with what was written."""
-    for span in sorted(spans, key=lambda span: span.offset):
-        if gap := span.offset - file.tell():  # alignment
-            yield file.read(gap)
-        data = file.read(span.n_bytes)
-        if zlib.crc32(data) != span.crc32:
-            raise IntegrityFailed(
-                _("the disk returned other bytes than were written at offset {offset}; check it").format(
-                    offset=span.offset
+    """The file from its start to its end, what was written compared with what is there; pieces of whole spans."""
+    start, mine = 0, list[Span]()
+    for number, span in enumerate(spans, 1):
+        mine.append(span)
+        end = span.offset + span.n_bytes
+        if end - start < _PIECE and number < len(spans):
+            continue
+        data = file.read(end - start)
+        view = memoryview(data)
+        for one in mine:
+            at = one.offset - start
+            if zlib.crc32(view[at : at + one.n_bytes]) != one.crc32:
+                raise IntegrityFailed(
+                    _("the disk returned other bytes than were written at offset {offset}; check it").format(
+                        offset=one.offset
+                    )
                 )
-            )
         yield data
+        start, mine = end, []
     yield file.read()
 
 
