@@ -24,6 +24,7 @@ PUBLIC = {
         "LoraReport",
         "Report",
         "SafetensorsReport",
+        "Weighted",
         "convert",
         "make_imatrix",
         "write_lora",

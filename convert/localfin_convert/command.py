@@ -99,13 +99,13 @@ class _TensorType(click.ParamType[str]):
 
 
 @click.command("convert", help=_("Merge adapters into BASE, convert to GGUF and quantize, in one pass."))
-@click.argument("base", type=click.Path(path_type=Path))
+@click.argument("base", type=click.Path(path_type=Path, readable=False))
 @click.option(
     "-a", "--adapter", "adapters", multiple=True, type=_WeightedFolder(), metavar="FOLDER[=WEIGHT]",
     help=_("A peft adapter; several are merged in turn, WEIGHT multiplies an adapter's scale."),
 )  # fmt: skip
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path), required=True,
+    "-o", "--out", type=click.Path(path_type=Path, readable=False), required=True,
     help=_("The GGUF file to make; with --to safetensors the folder."),
 )  # fmt: skip
 @click.option(
@@ -134,7 +134,7 @@ class _TensorType(click.ParamType[str]):
     help=_("Another type for the tensors whose names the pattern finds, such as ffn_down=q6_k; the first counts."),
 )  # fmt: skip
 @click.option(
-    "--imatrix", type=click.Path(path_type=Path), metavar="FILE",
+    "--imatrix", type=click.Path(path_type=Path, readable=False), metavar="FILE",
     help=_("Quantize by this importance matrix, of `localfin imatrix` or llama.cpp."),
 )  # fmt: skip
 @click.option(
@@ -142,11 +142,11 @@ class _TensorType(click.ParamType[str]):
     help=_("Round what was merged to the base's 16 bits, as peft does, or go on in float32 up to the quantizer."),
 )  # fmt: skip
 @click.option(
-    "--compare", "compare_text", type=click.Path(path_type=Path), metavar="TEXT",
+    "--compare", "compare_text", type=click.Path(path_type=Path, readable=False), metavar="TEXT",
     help=_("Make both merges, print the perplexity of each on this text file, keep the one of --merge-onto."),
 )  # fmt: skip
 @click.option(
-    "--onto", type=click.Path(path_type=Path), metavar="GGUF",
+    "--onto", type=click.Path(path_type=Path, readable=False), metavar="GGUF",
     help=_("Copy what no adapter changes from this GGUF of the base alone; the output is the same, made sooner."),
 )  # fmt: skip
 @click.option("--force", is_flag=True, help=_("Replace an existing output."))
@@ -199,7 +199,8 @@ def convert(
         with ProgressBar(path.name) as progress:
             return pipeline.carry_out(
                 asked, path, onto=onto, force=force, resume=resume, threads=how.threads, memory=memory,
-                verify=not no_verify and path == out, progress=progress, stage=progress.stage, remark=_remark,
+                verify=not no_verify and path == out, progress=progress, stage=progress.stage,
+                remark=_remark if compare_text is None or path != out else None,
             )  # fmt: skip
 
     if compare_text is not None:
@@ -309,7 +310,9 @@ def _as_lora(base: Path, adapters: tuple[Weighted, ...], out: Path, quantization
         refuse_existing(out, force=how.force)
         plan = plan_lora(base, adapters, quantization, out.stem)
         refuse_small_disk([out], plan.total_bytes)
+        for line in plan.provenance.remarks:
+            _remark(line)
         click.echo(lora_plan_json(plan) if how.as_json else lora_plan_text(plan))
         return
-    report = write_lora(base, adapters, out, quantization, force=how.force)
+    report = write_lora(base, adapters, out, quantization, force=how.force, remark=_remark)
     click.echo(lora_report_json(report) if how.as_json else lora_report_text(report), err=not how.as_json)

@@ -4,7 +4,6 @@ The merge that is not wanted is made and measured first, under a name of its own
 can go wrong goes wrong before the output exists, and no two of them take up the disk at once.
 """
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -52,19 +51,22 @@ def compare(asked: Request, out: Path, text: Path, make: Make, threads: int, pro
         )
     kept = asked.merge_onto or MERGES[0]
     other = next(merge for merge in MERGES if merge != kept)
-    beside = out.with_name(f"{out.stem}.{other}{out.suffix}")
-    for path in (beside, manifest_path(beside)):
-        if os.path.lexists(path):  # a link to nowhere, too, would be removed afterwards
-            raise InputRefused(_("{path} exists, where the other merge is to be measured; move it").format(path=path))
+    beside = out.with_name(f"{out.name}.{other}.part")
+    _remove(beside)  # left by a run that was killed
     try:
         make(replace(asked, name=beside.stem, merge_onto=other), beside)
         perplexities = {other: _measure(beside, words, other, threads, progress)}
     finally:
-        for path in (beside, manifest_path(beside)):
-            path.unlink(missing_ok=True)
+        _remove(beside)
     report = make(replace(asked, merge_onto=kept), out)
     perplexities[kept] = _measure(out, words, kept, threads, progress)
     return Comparison(report, kept, {merge: perplexities[merge] for merge in MERGES})
+
+
+def _remove(beside: Path) -> None:
+    """As every file of ours that ends in `.part`, it is replaced by the next run."""
+    for path in (beside, manifest_path(beside)):
+        path.unlink(missing_ok=True)
 
 
 def _measure(path: Path, words: str, merge: str, threads: int, progress: Progress) -> Perplexity:

@@ -31,6 +31,8 @@ from localfin_convert.read.source import Computed, Source
 from localfin_convert.request import Request, refuse_unquantized
 from localfin_convert.verify.template import check_templates
 from localfin_convert.vocabulary import vocabulary_keys
+from localfin_convert.vocabulary.files import open_tokenizer_files
+from localfin_convert.vocabulary.name import model_name
 from localfin_convert.write.gguf_file import ALIGNMENT, Entry, header_bytes, padded
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
@@ -202,7 +204,8 @@ def make_plan(asked: Request) -> Plan:
     config = {**merge.checkpoint.config, "vocab_size": family.vocab_size}
     vocabulary = _with_template(vocabulary_keys(merge.tokenizer, config, family.name), template)
     check_templates(vocabulary)
-    general = general_keys(asked.base, family.name, asked.name, _size_label(shapes, family), family.first_keys())
+    name = _name(asked.name, merge, vocabulary)
+    general = general_keys(asked.base, family.name, name, _size_label(shapes, family), family.first_keys())
     named = [types.Shape(name, shape) for name, shape in shapes.items()]
     choices = _choices(named, family, asked, merge.checkpoint)
     importance = importance_of(imatrix, named, choices)
@@ -213,6 +216,13 @@ def make_plan(asked: Request) -> Plan:
     parts, tensors = _lay_out(keys, drafts, shapes, choices, importance, asked.split_max_bytes)
     without = () if imatrix is None else tuple(unweighed(named, choices, importance))
     return Plan(merge, provenance, merge_onto, asked.quantization, parts, tensors, without)
+
+
+def _name(name: str, merge: Merge, vocabulary: Sequence[Key]) -> str:
+    tokens = next(key.value for key in vocabulary if key.name == "tokenizer.ggml.tokens")
+    assert isinstance(tokens, list)
+    files = open_tokenizer_files(merge.tokenizer, str(merge.checkpoint.config.get("model_type", "")))
+    return model_name(name, files, tokens)
 
 
 def _drafts(merge: Merge, family: Family) -> list[_Draft]:

@@ -146,6 +146,9 @@ def lora_report_text(report: LoraReport) -> str:
     text = _("{out}: {size:,.1f} MB, a LoRA in {quantization} for {tensors} tensors of the base").format(
         out=report.out, size=report.n_bytes / 1e6, quantization=report.quantization, tensors=report.tensors
     )
+    text += "\n" + _("licences: {licences}; manifest: {manifest}").format(
+        licences=_licences(report.licences), manifest=report.manifest
+    )
     return text + f"\nsha256 {report.sha256}"
 
 
@@ -153,5 +156,6 @@ def lora_report_json(report: LoraReport) -> str:
     return json.dumps({
         "out": str(report.out), "quantization": report.quantization, "alpha": report.alpha,
         "tensors": report.tensors, "parameters": report.parameters, "bytes": report.n_bytes,
-        "sha256": report.sha256, "seconds": round(report.seconds, 3),
+        "sha256": report.sha256, "seconds": round(report.seconds, 3), "manifest": str(report.manifest),
+        "licenses": report.licences, "remarks": report.remarks,
     })  # fmt: skip

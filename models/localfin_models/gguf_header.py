@@ -346,6 +346,8 @@ class _Reader:
 
 def _check_sizes(header: GgufHeader) -> None:
     """The sizes with which llama.cpp ends the process instead of refusing, and those that make no model."""
+    if header.keys.get("general.type") == "adapter":
+        _refuse(header.path, _("it is a LoRA, to be loaded onto its base with --lora"))
     name = header.architecture + "."
     rules = {
         "block_count": (1, MAX_LAYERS),

@@ -17,6 +17,7 @@ from localfin_convert.as_lora.pairs import pair, shared_alpha
 from localfin_convert.keys import Key
 from localfin_convert.metadata import version_key
 from localfin_convert.plan import PlannedTensor
+from localfin_convert.provenance import Provenance, provenance_of
 from localfin_convert.quantize import ggml
 from localfin_convert.quantize.types import Choice
 from localfin_convert.read.checkpoint import open_checkpoint
@@ -36,7 +37,9 @@ class LoraPlan:
     quantization: str
     alpha: float
     """`adapter.lora.alpha`."""
+    provenance: Provenance
     header: bytes
+    """With placeholders for the hashes of the inputs (`Provenance.sealed`)."""
     tensors: tuple[PlannedTensor, ...]
     """`NAME.lora_a` and `NAME.lora_b` by turns, in file order; computed, in memory."""
     total_bytes: int
@@ -65,6 +68,7 @@ def plan_lora(base: Path, adapters: Sequence[Weighted], quantization: str, name:
     family = family_of(merge.checkpoint.config)
     outputs = _outputs(additions(merge, family), family)
     alpha = shared_alpha(outputs)
+    provenance = provenance_of(merge, {"quantization": quantization}, shards=False)
     keys = [
         Key("general.architecture", family.name, ValueType.STRING),
         Key("general.type", "adapter", ValueType.STRING),
@@ -72,13 +76,15 @@ def plan_lora(base: Path, adapters: Sequence[Weighted], quantization: str, name:
         Key("general.name", name, ValueType.STRING),
         Key("adapter.lora.alpha", alpha, ValueType.FLOAT32),
         version_key(),
+        *provenance.general_keys(),
+        *provenance.own_keys(),
     ]
     pairs = {
         f"{output}.lora_{side}": values
         for output, slices in outputs.items()
         for side, values in zip("ab", pair(slices, alpha), strict=True)
     }
-    return _lay_out(keys, pairs, quantization, alpha)
+    return _lay_out(keys, pairs, quantization, alpha, provenance)
 
 
 def _outputs(found: Sequence[Addition], family: Family) -> dict[str, list[Addition]]:
@@ -93,7 +99,9 @@ def _outputs(found: Sequence[Addition], family: Family) -> dict[str, list[Additi
     return outputs
 
 
-def _lay_out(keys: Sequence[Key], pairs: Mapping[str, Rows], quantization: str, alpha: float) -> LoraPlan:
+def _lay_out(
+    keys: Sequence[Key], pairs: Mapping[str, Rows], quantization: str, alpha: float, provenance: Provenance
+) -> LoraPlan:
     entries, position = list[Entry](), 0
     for name, values in pairs.items():
         kind = _fitting(TYPES[quantization], values.shape[-1])
@@ -107,7 +115,7 @@ def _lay_out(keys: Sequence[Key], pairs: Mapping[str, Rows], quantization: str, 
         )
         for entry in entries
     )  # fmt: skip
-    return LoraPlan(quantization, alpha, header, tensors, len(header) + position)
+    return LoraPlan(quantization, alpha, provenance, header, tensors, len(header) + position)
 
 
 def _fitting(kind: Type, columns: int) -> Type:

@@ -117,10 +117,13 @@ class Provenance:
         return Manifest(datetime.now(UTC).isoformat(timespec="seconds"), tuple(files), inputs, facts)
 
 
-def provenance_of(merge: Merge, options: Mapping[str, object], more: Sequence[InputFile] = ()) -> Provenance:
+def provenance_of(
+    merge: Merge, options: Mapping[str, object], more: Sequence[InputFile] = (), *, shards: bool = True
+) -> Provenance:
     """Of a merge with `options` by name, files among them as paths. Reads cards and configurations, hashes nothing.
 
-    `more`: files that go into the output besides those that every conversion reads.
+    `more`: files that go into the output besides those that every conversion reads. `shards`: whether the base's
+    weights go into it.
     """
     folder, config = merge.checkpoint.folder, merge.checkpoint.config
     adapters = tuple(adapter_origin(adapter.folder, adapter.weight) for adapter in merge.adapters)
@@ -131,7 +134,7 @@ def provenance_of(merge: Merge, options: Mapping[str, object], more: Sequence[In
     return Provenance(
         base_origin(folder, config, folders),
         adapters,
-        tuple(dict.fromkeys((*input_files(folder, shard_paths(folder), folders, extra), *more))),
+        tuple(dict.fromkeys((*input_files(folder, shard_paths(folder) if shards else (), folders, extra), *more))),
         plain,
         {name: _version(name) for name in ("localfin", *_TOOLS, *(_PEFT_TOOLS if needs_peft else ()))},
     )

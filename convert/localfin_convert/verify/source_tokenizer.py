@@ -6,6 +6,7 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from tokenizers import Tokenizer
 
 from localfin_convert.vocabulary.backend import load_backend, named_entries, special_tokens
 from localfin_convert.vocabulary.files import TokenizerFiles, open_tokenizer_files
+from localfin_convert.vocabulary.name import stripping_tokens
 from localfin_convert.vocabulary.sentencepiece_model import load_processor
 from localfin_convert.vocabulary.special import token_content
 from localfin_convert.vocabulary.templates import default_template, read_chat_template
@@ -29,6 +31,7 @@ class SourceTokenizer(ABC):
     def __init__(self, files: TokenizerFiles) -> None:
         self.files = files
         self._named = named_entries(files)
+        self._strips = stripping_tokens(files)
 
     @property
     def has_scores(self) -> bool:
@@ -80,7 +83,8 @@ class SourceTokenizer(ABC):
     def _parts(self, text: str) -> list[str]:
         longest_first = sorted(filter(None, self.added), key=len, reverse=True)
         parts = re.split(f"({'|'.join(map(re.escape, longest_first))})", text) if longest_first else [text]
-        return [part for part in parts if part]
+        stripped = (part.lstrip() if before in self._strips else part for before, part in pairwise(("", *parts)))
+        return [part for part in stripped if part]
 
     def _flags(self) -> Around | None:
         """What `add_bos_token` and `add_eos_token` say; None where neither is there."""
