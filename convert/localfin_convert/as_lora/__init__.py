@@ -62,10 +62,12 @@ def write_lora(
     refuse_existing(out, force=force)
     asked = weighted(adapters)
     plan = plan_lora(base, asked, quantization, out.stem)
-    refuse_inputs([out, manifest_path(out)], [path for folder in (base, *(one.folder for one in asked)) for path in folder.iterdir()])
+    read = [path for folder in (base, *(one.folder for one in asked)) for path in folder.iterdir()]
+    refuse_inputs([out, manifest_path(out)], read)
     refuse_small_disk([out], plan.total_bytes)
-    for line in plan.provenance.remarks if remark is not None else ():
-        remark(line)
+    if remark is not None:
+        for line in plan.provenance.remarks:
+            remark(line)
     with (
         staged_manifest(out) as put_manifest,
         whole_output([out], [plan.total_bytes]) as output,

@@ -25,6 +25,6 @@ def stripping_tokens(files: TokenizerFiles) -> set[str]:
 
 def model_name(name: str, files: TokenizerFiles, tokens: Collection[str]) -> str:
     """`name` as it may stand in `general.name` of a model with this vocabulary."""
-    if stripping_tokens(files) - _PLAIN and _LOOKED_UP <= set(tokens):
+    if stripping_tokens(files) - _PLAIN and set(tokens) >= _LOOKED_UP:
         return name if _SAYS_SO.search(name) else f"{name} (phi-3)"
     return _SAYS_SO.sub(r"\1 \2", name)
