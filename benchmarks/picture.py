@@ -42,10 +42,10 @@ def _panel(title: str, rows: Sequence[tuple[str, Sequence[float]]], unit: str, t
             x += width
         total = sum(values)
         text = f"{total:,.1f} {unit}" if unit == "s" else f"{total:,.0f} {unit}"
-        text += f" ({whole / total:.0f}x less)" if number else ""
+        text += f" (1/{whole / total:.1f})" if number else ""
         parts.append(f'<text x="{x + 8:.1f}" y="{y + 16}" {_TEXT}>{text}</text>')
         y += _BAR + _GAP
-    return parts, y
+    return parts, y + _GAP
 
 
 def _said(rows: Sequence[tuple[str, Sequence[float]]]) -> str:
