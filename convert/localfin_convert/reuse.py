@@ -108,8 +108,9 @@ def open_donor(path: Path) -> Donor:
 
 def _with_ready(slices: tuple[PlannedTensor, ...], stored: TensorInfo | None, path: Path) -> Iterator[PlannedTensor]:
     """Of one output tensor: an expert's slice lies in its stack as in the output's."""
-    shape = (len(slices), *slices[0].shape) if len(slices) > 1 else slices[0].shape
-    fits = stored is not None and stored.type == slices[0].choice.final and stored.shape == tuple(reversed(shape))
+    first, count = slices[0], len(slices)
+    shape = (count, *first.shape) if count > 1 else first.shape
+    fits = stored is not None and stored.type == first.choice.final and stored.shape == tuple(reversed(shape))
     for number, tensor in enumerate(slices):
         if fits and stored is not None and not tensor.changes and tensor.source.n_bytes:
             yield replace(tensor, ready=Ready(path, stored.offset + number * tensor.n_bytes))

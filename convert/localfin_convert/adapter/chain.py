@@ -39,7 +39,8 @@ def add_product(
         if merged is not None:
             return merged
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused by the caller
-        return round_to(dtype, rows + chain_product(b, a) * np.float32(scale))
+        delta: NDArray[np.float32] = chain_product(b, a) * np.float32(scale)
+        return round_to(dtype, rows + delta)
 
 
 def _width(b: NDArray[np.float32]) -> int:
