@@ -12,7 +12,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 SOURCE = Path("convert/localfin_convert/quantize/kernel.c")
 LIBRARY = SOURCE.with_name("libkernel.so")
 # No -march: the file picks its instruction set at run time, so that wheels travel. Contraction would change roundings.
-FLAGS = ("-std=c11", "-O3", "-fPIC", "-shared", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi")
+FLAGS = ("-std=c11", "-O3", "-funroll-loops", "-fPIC", "-shared", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi")
 
 
 class KernelHook(BuildHookInterface[Any]):

@@ -49,8 +49,8 @@ INLINE float from_half(uint16_t half) {
 
 /* What the searches find for each sub-block. */
 struct found {
-    float scale[TOGETHER], min[TOGETHER];       /* value = scale * level - min */
-    float factor[TOGETHER], shift[TOGETHER];    /* level = nearest(factor * (value - shift)), of the best trial */
+    float scale[2 * TOGETHER], min[2 * TOGETHER];       /* value = scale * level - min */
+    float factor[2 * TOGETHER], shift[2 * TOGETHER];    /* level = nearest(factor * (value - shift)), of the best trial */
 };
 
 #define JOIN_(a, b) a##_##b
@@ -174,65 +174,104 @@ INLINE TARGET FLOATS IN(level)(FLOATS value, float low, float high) {
     return MINIMUM(MAXIMUM(wrapped, EVERY(ROUNDER + low)), EVERY(ROUNDER + high)) - ROUNDER;
 }
 
-/* Scale and minimum of LANES sub-blocks of 32: `make_qkx2_quants`. x[i * TOGETHER + lane]; levels 0 ... top. */
-INLINE TARGET void IN(search_affine)(const float *x, float top, float first, int steps, struct found *found, int at) {
-    FLOATS weight[32], level[32], squares = {0};
-#define X(i) (*(const FLOATS *)(x + (i) * TOGETHER))
+/* What the search knows of LANES sub-blocks of 32, and its best trial so far. */
+struct IN(affine) {
+    const float *x;    /* x[i * TOGETHER + lane] */
+    FLOATS weight[32], level[32], sum_w, sum_x, lowest, highest;
+    FLOATS min, factor, trial_scale, trial_min, determinant;
+    FLOATS error, scale, best_factor, shift;
+};
+#define X(i) (*(const FLOATS *)(of->x + (i) * TOGETHER))
+
+INLINE TARGET void IN(begin)(struct IN(affine) *of, float top) {
+    FLOATS squares = {0};
     for (int i = 0; i < 32; i++) squares += X(i) * X(i);
     const FLOATS mean = SQUARE_ROOT(squares / 32.f);
-    for (int i = 0; i < 32; i++) weight[i] = mean + (FLOATS)((INTEGERS)X(i) & 0x7fffffff);
-    FLOATS min = X(0), max = X(0), sum_w = weight[0], sum_x = sum_w * X(0);
+    for (int i = 0; i < 32; i++) of->weight[i] = mean + (FLOATS)((INTEGERS)X(i) & 0x7fffffff);
+    FLOATS min = X(0), max = X(0), sum_w = of->weight[0], sum_x = sum_w * X(0);
     for (int i = 1; i < 32; i++) {
         min = MINIMUM(X(i), min);
         max = MAXIMUM(X(i), max);
-        sum_w += weight[i];
-        sum_x += weight[i] * X(i);
+        sum_w += of->weight[i];
+        sum_x += of->weight[i] * X(i);
     }
     min = MINIMUM(EVERY(0), min);
-    const FLOATS lowest = min, highest = max;
-    FLOATS factor = top / (max - min), scale = 1 / factor, shift = min, error = {0};
-    FLOATS best_factor = factor;
+    const FLOATS factor = top / (max - min), scale = 1 / factor;
+    FLOATS error = {0};
     for (int i = 0; i < 32; i++) {
         const FLOATS off = scale * IN(level)(factor * (X(i) - min), 0, top) + min - X(i);
-        error += weight[i] * (off * off);
+        error += of->weight[i] * (off * off);
     }
-    for (int step = 0; step <= steps; step++) {
-        FLOATS sum_l = {0}, sum_l2 = {0}, sum_xl = {0}, trial_error = {0};
-        factor = (first + 0.1f * (float)step + top) / (max - min);
-        for (int i = 0; i < 32; i++) {
-            const FLOATS l = level[i] = IN(level)(factor * (X(i) - min), 0, top), wl = weight[i] * l;
-            sum_l += wl;
-            sum_l2 += wl * l;
-            sum_xl += wl * X(i);
-        }
-        const FLOATS determinant = sum_w * sum_l2 - sum_l * sum_l;
-        FLOATS trial_scale = (sum_w * sum_xl - sum_x * sum_l) / determinant;
-        FLOATS trial_min = (sum_l2 * sum_x - sum_l * sum_xl) / determinant;
-        const MASK above = LESS(EVERY(0), trial_min);
-        if (ANY(above)) {
-            trial_min = WHERE(above, EVERY(0), trial_min);
-            trial_scale = WHERE(above, sum_xl / sum_l2, trial_scale);
-        }
-        for (int i = 0; i < 32; i++) {
-            const FLOATS off = trial_scale * level[i] + trial_min - X(i);
-            trial_error += weight[i] * (off * off);
-        }
-        /* Where the determinant is not positive the trial is void: no error is less than what WHERE puts there. */
-        const MASK better = LESS(WHERE(LESS(EVERY(0), determinant), trial_error, EVERY(INFINITY)), error);
-        if (!ANY(better)) continue;
-        error = WHERE(better, trial_error, error);
-        scale = WHERE(better, trial_scale, scale);
-        best_factor = WHERE(better, factor, best_factor);
-        shift = WHERE(better, min, shift);
-        min = WHERE(better, trial_min, min);
+    of->sum_w = sum_w, of->sum_x = sum_x, of->lowest = of->min = of->shift = min, of->highest = max;
+    of->error = error, of->scale = scale, of->best_factor = factor;
+}
+
+/* The levels at `numerator` / (max - min), and the scale and minimum that suit them best. */
+INLINE TARGET void IN(try)(struct IN(affine) *of, float top, float numerator) {
+    FLOATS sum_l = {0}, sum_l2 = {0}, sum_xl = {0};
+    const FLOATS min = of->min, factor = numerator / (of->highest - min);
+    for (int i = 0; i < 32; i++) {
+        const FLOATS l = of->level[i] = IN(level)(factor * (X(i) - min), 0, top), wl = of->weight[i] * l;
+        sum_l += wl;
+        sum_l2 += wl * l;
+        sum_xl += wl * X(i);
     }
+    const FLOATS determinant = of->sum_w * sum_l2 - sum_l * sum_l;
+    FLOATS trial_scale = (of->sum_w * sum_xl - of->sum_x * sum_l) / determinant;
+    FLOATS trial_min = (sum_l2 * of->sum_x - sum_l * sum_xl) / determinant;
+    const MASK above = LESS(EVERY(0), trial_min);
+    if (ANY(above)) {
+        trial_min = WHERE(above, EVERY(0), trial_min);
+        trial_scale = WHERE(above, sum_xl / sum_l2, trial_scale);
+    }
+    of->factor = factor, of->determinant = determinant, of->trial_scale = trial_scale, of->trial_min = trial_min;
+}
+
+/* Keeps the trial in the lanes where its error is less. */
+INLINE TARGET void IN(keep_better)(struct IN(affine) *of) {
+    const FLOATS trial_scale = of->trial_scale, trial_min = of->trial_min;
+    FLOATS trial_error = {0};
+    for (int i = 0; i < 32; i++) {
+        const FLOATS off = trial_scale * of->level[i] + trial_min - X(i);
+        trial_error += of->weight[i] * (off * off);
+    }
+    /* Where the determinant is not positive the trial is void: no error is less than what WHERE puts there. */
+    const MASK better = LESS(WHERE(LESS(EVERY(0), of->determinant), trial_error, EVERY(INFINITY)), of->error);
+    if (!ANY(better)) return;
+    of->error = WHERE(better, trial_error, of->error);
+    of->scale = WHERE(better, trial_scale, of->scale);
+    of->best_factor = WHERE(better, of->factor, of->best_factor);
+    of->shift = WHERE(better, of->min, of->shift);
+    of->min = WHERE(better, trial_min, of->min);
+}
 #undef X
+
+INLINE TARGET void IN(store)(const struct IN(affine) *of, struct found *found, int at) {
     /* One value throughout: levels 0, and the value is the minimum. */
-    const MASK varied = LESS(lowest, highest);
-    AT(found->scale + at) = WHERE(varied, scale, EVERY(0));
-    AT(found->min + at) = -WHERE(varied, min, lowest);
-    AT(found->factor + at) = WHERE(varied, best_factor, EVERY(0));
-    AT(found->shift + at) = shift;
+    const MASK varied = LESS(of->lowest, of->highest);
+    AT(found->scale + at) = WHERE(varied, of->scale, EVERY(0));
+    AT(found->min + at) = -WHERE(varied, of->min, of->lowest);
+    AT(found->factor + at) = WHERE(varied, of->best_factor, EVERY(0));
+    AT(found->shift + at) = of->shift;
+}
+
+/* Scale and minimum of twice LANES sub-blocks of 32: `make_qkx2_quants`. Levels 0 ... top. The two halves take turns, so
+ * that the divisions of the one are done while the other sums. */
+INLINE TARGET void IN(search_affine)(const float *x, const float *y, float top, float first, int steps,
+                                     struct found *found, int at, int other) {
+    struct IN(affine) one, two;
+    one.x = x, two.x = y;
+    IN(begin)(&one, top);
+    IN(begin)(&two, top);
+    for (int step = 0; step <= steps; step++) {
+        const float numerator = first + 0.1f * (float)step + top;
+        IN(try)(&one, top, numerator);
+        IN(try)(&two, top, numerator);
+        IN(keep_better)(&one);
+        IN(keep_better)(&two);
+    }
+    IN(store)(&one, found, at);
+    IN(store)(&two, found, other);
 }
 
 /* Scale of LANES sub-blocks of 16: `make_qx_quants` with weights x * x. Levels -32 ... 31. */
@@ -316,14 +355,17 @@ INLINE TARGET void IN(levels_affine)(const float *x, const struct found *found, 
     }
 }
 
-static TARGET void IN(two_affine)(const float *x, uint8_t *out, int supers, int five) {
-    _Alignas(64) float across[32 * TOGETHER];
+static TARGET void IN(four_affine)(const float *x, uint8_t *out, int supers, int five) {
+    _Alignas(64) float across[2][32 * TOGETHER];
     struct found found;
     uint8_t level[SUPER];
-    IN(transpose)(x, across, 32);
-    for (int at = 0; at < 8 * supers; at += LANES) {
-        if (five) IN(search_affine)(across + at, 31, -0.5f, 15, &found, at);
-        else IN(search_affine)(across + at, 15, -1.f, 20, &found, at);
+    IN(transpose)(x, across[0], 32);
+    IN(transpose)(x + 32 * TOGETHER, across[1], 32);
+    for (int at = 0; at < 2 * TOGETHER; at += 2 * LANES) {
+        const int other = at + LANES;
+        const float *one = across[at / TOGETHER] + at % TOGETHER, *two = across[other / TOGETHER] + other % TOGETHER;
+        if (five) IN(search_affine)(one, two, 31, -0.5f, 15, &found, at, other);
+        else IN(search_affine)(one, two, 15, -1.f, 20, &found, at, other);
     }
     for (int super = 0; super < supers; super++, out += five ? BYTES_Q5_K : BYTES_Q4_K) {
         IN(levels_affine)(x + SUPER * super, &found, 8 * super, five ? 31 : 15, level, out);
@@ -398,12 +440,12 @@ static TARGET int64_t IN(quantize)(int type, const float *x, uint8_t *out, int64
         case TYPE_Q4_K:
         case TYPE_Q5_K: {
             const int five = type == TYPE_Q5_K, bytes = five ? BYTES_Q5_K : BYTES_Q4_K;
-            for (; n >= 2 * SUPER; n -= 2 * SUPER, x += 2 * SUPER, out += 2 * bytes) IN(two_affine)(x, out, 2, five);
+            for (; n >= 4 * SUPER; n -= 4 * SUPER, x += 4 * SUPER, out += 4 * bytes) IN(four_affine)(x, out, 4, five);
             if (n) {
-                float padded[2 * SUPER] = {0};
-                memcpy(padded, x, SUPER * sizeof *x);
-                IN(two_affine)(padded, out, 1, five);
-                out += bytes;
+                float padded[4 * SUPER] = {0};
+                memcpy(padded, x, (size_t)n * sizeof *x);
+                IN(four_affine)(padded, out, (int)(n / SUPER), five);
+                out += n / SUPER * bytes;
             }
             break;
         }
