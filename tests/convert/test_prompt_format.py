@@ -128,7 +128,7 @@ def test_a_broken_template_is_refused_in_one_line(tmp_path: Path, what: str) -> 
 
 
 def test_a_folder_is_no_template(tmp_path: Path) -> None:
-    with pytest.raises(InputRefused, match="cannot be read"):
+    with pytest.raises(InputRefused, match="is not a file"):
         resolve_prompt_format(str(tmp_path), tmp_path, [])
 
 
