@@ -139,12 +139,11 @@ async def test_shift_enter_and_ctrl_j_break_the_line(desk, until) -> None:
 
 
 async def test_nothing_is_sent_while_there_is_nothing_to_answer_it(desk, until) -> None:
-    d = desk(load_delay_s=1.0)
+    d = desk(load_delay_s=3.0)
     async with d.run() as pilot:
         d.chat.composer.text = "q"
         d.chat.composer.action_send()
-        await until(pilot, lambda: "still loading" in d.words)
-        assert "Loading the model" in d.state
+        await until(pilot, lambda: "still loading" in d.words and "Loading the model" in d.state)
         assert d.chat.composer.text == "q"
         await until(pilot, lambda: d.chat.phase == "ready")
         await pilot.press("enter")
