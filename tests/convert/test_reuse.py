@@ -18,6 +18,7 @@ from localfin_convert.command import convert as command
 from localfin_convert.plan import make_plan
 from localfin_convert.request import Request
 from localfin_convert.reuse import open_donor
+from localfin_convert.write.journal import plan_digest
 from localfin_models.errors import InputRefused, NotFound
 
 Make = Callable[..., Path]
@@ -132,6 +133,17 @@ def test_the_file_that_is_copied_from_is_not_written_over(checkpoint: Make, adap
     with pytest.raises(InputRefused, match=r"base\.gguf"):
         convert(base, [adapter()], donor, onto=donor, force=True)
     assert donor.read_bytes() == before
+
+
+def test_what_was_copied_is_not_gone_on_with_by_a_run_that_does_not_prove_it(
+    checkpoint: Make, adapter: Make, tmp_path: Path
+) -> None:
+    base, lora = checkpoint(), adapter()
+    plan = make_plan(Request(base, (Weighted(lora),), "q4_k_m", "model"))
+    donors = [convert(base, [], tmp_path / f"{name}.gguf").out for name in ("one", "other")]
+    given = [open_donor(donor).give_to(plan, 1) for donor in donors]
+    assert len({plan_digest(one) for one in (plan, *given)}) == 3
+    assert plan_digest(open_donor(donors[0]).give_to(plan, 1)) == plan_digest(given[0])
 
 
 def test_the_command_says_what_is_copied(checkpoint: Make, adapter: Make, tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ def plan_digest(plan: Plan) -> str:
 
 def _recipe(tensor: PlannedTensor) -> bytes:
     importance = b"" if tensor.importance is None else tensor.importance.tobytes()
-    return repr((tensor.heads, tensor.choice.intermediate.name)).encode() + importance
+    # A copy is proved by the run that made it: one without that file must not go on from it.
+    return repr((tensor.heads, tensor.choice.intermediate.name, tensor.ready)).encode() + importance
 
 
 def digest_of(headers: Iterable[bytes], tensors: Iterable[tuple[Source, bytes, Sequence[Step]]]) -> str:
