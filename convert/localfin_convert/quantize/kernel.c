@@ -71,6 +71,8 @@ struct found {
 #define WHERE(mask, a, b) _mm512_mask_blend_ps(mask, b, a)
 #define ANY(mask) ((mask) != 0)
 #define FUSED(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define ROUND(a) _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define ALL(mask) ((mask) == 0xffff)
 #include "kernel.c"
 
 #define SET avx2
@@ -84,6 +86,8 @@ struct found {
 #define WHERE(mask, a, b) _mm256_blendv_ps(b, a, mask)
 #define ANY(mask) (_mm256_movemask_ps(mask) != 0)
 #define FUSED(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define ROUND(a) _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#define ALL(mask) (_mm256_movemask_ps(mask) == 0xff)
 #include "kernel.c"
 #endif
 
@@ -168,8 +172,23 @@ INLINE TARGET FLOATS IN(where)(INTEGERS mask, FLOATS a, FLOATS b) {
     return (FLOATS)((mask & (INTEGERS)a) | (~mask & (INTEGERS)b));
 }
 
-/* nearest() in every lane, clamped to low ... high, as floats. Its bits stay those of a float near ROUNDER. */
-INLINE TARGET FLOATS IN(level)(FLOATS value, float low, float high) {
+INLINE TARGET FLOATS IN(magnitude)(FLOATS value) { return (FLOATS)((INTEGERS)value & 0x7fffffff); }
+
+/* Whether every lane's magnitude is between the two, and an instruction rounds such values. */
+INLINE TARGET int IN(within)(float low, FLOATS magnitude, float high) {
+#ifdef ROUND
+    return ALL(LESS(EVERY(low), magnitude)) && ALL(LESS(magnitude, EVERY(high)));
+#else
+    return 0;
+#endif
+}
+
+/* nearest() in every lane, clamped to low ... high, as floats. Below 2^22 (`small`) that is plain rounding; beyond, ggml's
+ * trick, whose bits stay those of a float near ROUNDER. */
+INLINE TARGET FLOATS IN(level)(FLOATS value, float low, float high, int small) {
+#ifdef ROUND
+    if (small) return MINIMUM(MAXIMUM(ROUND(value), EVERY(low)), EVERY(high));
+#endif
     const FLOATS wrapped = (FLOATS)(((INTEGERS)(value + ROUNDER) & 0x7fffff) | 0x4b000000);
     return MINIMUM(MAXIMUM(wrapped, EVERY(ROUNDER + low)), EVERY(ROUNDER + high)) - ROUNDER;
 }
@@ -187,7 +206,7 @@ INLINE TARGET void IN(begin)(struct IN(affine) *of, float top) {
     FLOATS squares = {0};
     for (int i = 0; i < 32; i++) squares += X(i) * X(i);
     const FLOATS mean = SQUARE_ROOT(squares / 32.f);
-    for (int i = 0; i < 32; i++) of->weight[i] = mean + (FLOATS)((INTEGERS)X(i) & 0x7fffffff);
+    for (int i = 0; i < 32; i++) of->weight[i] = mean + IN(magnitude)(X(i));
     FLOATS min = X(0), max = X(0), sum_w = of->weight[0], sum_x = sum_w * X(0);
     for (int i = 1; i < 32; i++) {
         min = MINIMUM(X(i), min);
@@ -199,30 +218,40 @@ INLINE TARGET void IN(begin)(struct IN(affine) *of, float top) {
     const FLOATS factor = top / (max - min), scale = 1 / factor;
     FLOATS error = {0};
     for (int i = 0; i < 32; i++) {
-        const FLOATS off = scale * IN(level)(factor * (X(i) - min), 0, top) + min - X(i);
+        const FLOATS off = scale * IN(level)(factor * (X(i) - min), 0, top, 0) + min - X(i);
         error += of->weight[i] * (off * off);
     }
     of->sum_w = sum_w, of->sum_x = sum_x, of->lowest = of->min = of->shift = min, of->highest = max;
     of->error = error, of->scale = scale, of->best_factor = factor;
 }
 
+struct IN(sums) { FLOATS l, l2, xl; };
+
+INLINE TARGET struct IN(sums) IN(sum_levels)(struct IN(affine) *of, FLOATS factor, float top, int small) {
+    struct IN(sums) sum = {{0}, {0}, {0}};
+    const FLOATS min = of->min;
+    for (int i = 0; i < 32; i++) {
+        const FLOATS l = of->level[i] = IN(level)(factor * (X(i) - min), 0, top, small), wl = of->weight[i] * l;
+        sum.l += wl;
+        sum.l2 += wl * l;
+        sum.xl += wl * X(i);
+    }
+    return sum;
+}
+
 /* The levels at `numerator` / (max - min), and the scale and minimum that suit them best. */
 INLINE TARGET void IN(try)(struct IN(affine) *of, float top, float numerator) {
-    FLOATS sum_l = {0}, sum_l2 = {0}, sum_xl = {0};
     const FLOATS min = of->min, factor = numerator / (of->highest - min);
-    for (int i = 0; i < 32; i++) {
-        const FLOATS l = of->level[i] = IN(level)(factor * (X(i) - min), 0, top), wl = of->weight[i] * l;
-        sum_l += wl;
-        sum_l2 += wl * l;
-        sum_xl += wl * X(i);
-    }
-    const FLOATS determinant = of->sum_w * sum_l2 - sum_l * sum_l;
-    FLOATS trial_scale = (of->sum_w * sum_xl - of->sum_x * sum_l) / determinant;
-    FLOATS trial_min = (sum_l2 * of->sum_x - sum_l * sum_xl) / determinant;
+    const FLOATS least = IN(magnitude)(factor * (of->lowest - min)), most = IN(magnitude)(factor * (of->highest - min));
+    const struct IN(sums) sum = IN(within)(-1, least + most, 0x1p22f) ? IN(sum_levels)(of, factor, top, 1)
+                                                                      : IN(sum_levels)(of, factor, top, 0);
+    const FLOATS determinant = of->sum_w * sum.l2 - sum.l * sum.l;
+    FLOATS trial_scale = (of->sum_w * sum.xl - of->sum_x * sum.l) / determinant;
+    FLOATS trial_min = (sum.l2 * of->sum_x - sum.l * sum.xl) / determinant;
     const MASK above = LESS(EVERY(0), trial_min);
     if (ANY(above)) {
         trial_min = WHERE(above, EVERY(0), trial_min);
-        trial_scale = WHERE(above, sum_xl / sum_l2, trial_scale);
+        trial_scale = WHERE(above, sum.xl / sum.l2, trial_scale);
     }
     of->factor = factor, of->determinant = determinant, of->trial_scale = trial_scale, of->trial_min = trial_min;
 }
@@ -274,37 +303,48 @@ INLINE TARGET void IN(search_affine)(const float *x, const float *y, float top, 
     IN(store)(&two, found, other);
 }
 
+#define X(i) (*(const FLOATS *)(x + (i) * TOGETHER))
+struct IN(products) { FLOATS lx, l2; };
+
+/* Of 16 weights at a factor, with weights x * x. */
+INLINE TARGET struct IN(products) IN(sum_products)(const float *x, const FLOATS *square, const FLOATS *cube, FLOATS factor,
+                                                   int small) {
+    struct IN(products) sum = {{0}, {0}};
+    for (int i = 0; i < 16; i++) {
+        const FLOATS l = IN(level)(factor * X(i), -32, 31, small);
+        sum.lx += cube[i] * l;
+        sum.l2 += square[i] * l * l;
+    }
+    return sum;
+}
+
 /* Scale of LANES sub-blocks of 16: `make_qx_quants` with weights x * x. Levels -32 ... 31. */
 INLINE TARGET void IN(search_scale)(const float *x, struct found *found, int at) {
     FLOATS square[16], cube[16], max = {0}, size = {0}, scale = {0}, best = {0}, best_factor = {0}, factor;
-#define X(i) (*(const FLOATS *)(x + (i) * TOGETHER))
     for (int i = 0; i < 16; i++) {
-        const FLOATS magnitude = (FLOATS)((INTEGERS)X(i) & 0x7fffffff);
+        const FLOATS magnitude = IN(magnitude)(X(i));
         const MASK larger = LESS(size, magnitude);
         size = WHERE(larger, magnitude, size);
         max = WHERE(larger, X(i), max);
         square[i] = X(i) * X(i);
         cube[i] = square[i] * X(i);
     }
+    const int small = IN(within)(0x1p-90f, size, 0x1p120f);    /* then no factor * x is beyond 33 */
     for (int step = 0; step < 19; step++) {    /* factors of 32, then of 32 -+ 0.1 to 0.9 */
         const int tenths = step == 0 ? 0 : step <= 9 ? step - 10 : step - 9;
-        FLOATS sum_lx = {0}, sum_l2 = {0};
         factor = -(32 + 0.1f * (float)tenths) / max;
-        for (int i = 0; i < 16; i++) {
-            const FLOATS l = IN(level)(factor * X(i), -32, 31);
-            sum_lx += cube[i] * l;
-            sum_l2 += square[i] * l * l;
-        }
+        const struct IN(products) sum = small ? IN(sum_products)(x, square, cube, factor, 1)
+                                              : IN(sum_products)(x, square, cube, factor, 0);
         if (step == 0) {
-            scale = WHERE(LESS(EVERY(0), sum_l2), sum_lx / sum_l2, sum_l2);    /* 0, or NaN where it was infinite */
-            best = scale * sum_lx;
+            scale = WHERE(LESS(EVERY(0), sum.l2), sum.lx / sum.l2, sum.l2);    /* 0, or NaN where it was infinite */
+            best = scale * sum.lx;
             best_factor = factor;
             continue;
         }
-        const MASK better = LESS(WHERE(LESS(EVERY(0), sum_l2), best * sum_l2, EVERY(INFINITY)), sum_lx * sum_lx);
+        const MASK better = LESS(WHERE(LESS(EVERY(0), sum.l2), best * sum.l2, EVERY(INFINITY)), sum.lx * sum.lx);
         if (!ANY(better)) continue;
-        scale = WHERE(better, sum_lx / sum_l2, scale);
-        best = WHERE(better, scale * sum_lx, best);
+        scale = WHERE(better, sum.lx / sum.l2, scale);
+        best = WHERE(better, scale * sum.lx, best);
         best_factor = WHERE(better, factor, best_factor);
     }
 #undef X
@@ -522,4 +562,6 @@ static TARGET void IN(chain)(const float *b, const float *a, const float *rows, 
 #undef WHERE
 #undef ANY
 #undef FUSED
+#undef ROUND
+#undef ALL
 #endif
