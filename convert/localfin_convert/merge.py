@@ -15,6 +15,7 @@ from localfin_convert.plan import PlannedTensor
 from localfin_convert.quantize import ggml
 from localfin_convert.read.numbers import bf16_bits, round_to
 from localfin_convert.read.positional import OpenFiles
+from localfin_convert.read.safetensors_file import StoredTensor
 from localfin_convert.read.source import Source
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
@@ -25,8 +26,11 @@ def convert_block(block: Block[PlannedTensor], files: OpenFiles) -> Converted:
     tensor = block.tensor
     if tensor.ready is not None:
         row_bytes = tensor.n_bytes // tensor.rows
-        data = files.read(tensor.ready.path, block.count * row_bytes, tensor.ready.offset + block.first * row_bytes)
-        return Converted(np.frombuffer(data, np.uint8), Counter())
+        copied = files.read(tensor.ready.path, block.count * row_bytes, tensor.ready.offset + block.first * row_bytes)
+        return Converted(np.frombuffer(copied, np.uint8), Counter())
+    quantized = _straight(block, files)
+    if quantized is not None:
+        return Converted(quantized, Counter())
     rows, changed = merged_rows(tensor.source, tensor.changes, files, block.first, block.count)
     if tensor.shift:  # in float16 where the tensor is: bfloat16 alone is widened first
         rows = round_to("F16" if tensor.source.dtype == "F16" else "F32", rows + np.float32(tensor.shift))
@@ -35,6 +39,21 @@ def convert_block(block: Block[PlannedTensor], files: OpenFiles) -> Converted:
     elif tensor.heads:
         rows = permute_rows(rows, block.count // tensor.unit)
     return Converted(_encode(rows, tensor), changed)
+
+
+def _straight(block: Block[PlannedTensor], files: OpenFiles) -> NDArray[np.uint8] | None:
+    """The stored bfloat16 of a matrix that nothing changes, quantized as it is; None where the way is longer."""
+    tensor, source = block.tensor, block.tensor.source
+    changed = bool(tensor.changes) or bool(tensor.shift) or tensor.shape != source.shape
+    if changed or tensor.importance is not None or not isinstance(source, StoredTensor):
+        return None
+    if not source.dtype == tensor.choice.intermediate.name == "BF16" or not ggml.has_kernel(tensor.choice.final):
+        return None
+    bits = source.stored_rows(files, block.first, block.count)
+    if tensor.heads:
+        bits = permute_rows(bits, block.count // tensor.unit)
+    data = ggml.quantize_brief(tensor.choice.final, bits)
+    return data if data is not None and ggml.is_valid(tensor.choice.final, data) else None
 
 
 def merged_rows(

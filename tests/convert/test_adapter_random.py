@@ -145,9 +145,11 @@ def outcome(combo: Combo, folder: Path) -> str:
 
 
 def _theirs(base: Path, combo: Combo, folder: Path, adapters: list[Weighted]) -> Any:
-    """peft's tensors, or why there are none."""
+    """peft's tensors, or why there are none. Of adapters beside each other it loses biases: those of one whose module
+    another one wraps match nothing any more."""
     why = ""
-    for merge in (pefts, pefts_one_by_one)[: len(adapters)]:
+    biased = len(adapters) > 1 and any("bias" in one for one in combo.adapters)
+    for merge in [pefts_one_by_one] if biased else (pefts, pefts_one_by_one)[: len(adapters)]:
         try:
             return merge(_model(base, combo), folder / merge.__name__, *adapters)
         except (ValueError, TypeError, RuntimeError, KeyError, AttributeError) as error:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from localfin_convert.adapter.chain import add_product, chain_product, in_numpy
 from localfin_convert.quantize import ggml
 from localfin_convert.quantize.kernel import KINDS, Kernel, chosen_kernel, kernels
-from localfin_convert.read.numbers import round_to
+from localfin_convert.read.numbers import round_to, to_f32
 from localfin_convert.read.positional import OpenFiles
 from localfin_convert.read.safetensors_file import read_header
 from localfin_models.errors import InputRefused
@@ -36,6 +36,15 @@ def differing(kernel: Kernel, kind: Type, rows: Floats) -> int:
     expected = ggml.ggml_quantize(kind, rows)
     out = np.full_like(expected, 0xA5)
     assert kernel.quantize(kind, rows, out) == out.nbytes
+    return int((out != expected).any(axis=1).sum())
+
+
+def brief_differing(kernel: Kernel, kind: Type, rows: Floats) -> int:
+    """Of `rows` in bfloat16, those whose bytes are not ggml's of them widened."""
+    bits = (rows.view(np.uint32) >> 16).astype(np.uint16)
+    expected = ggml.ggml_quantize(kind, to_f32(bits))
+    out = np.full_like(expected, 0xA5)
+    assert kernel.quantize_brief(kind, bits, out) == out.nbytes
     return int((out != expected).any(axis=1).sum())
 
 
@@ -174,6 +183,28 @@ def test_the_bytes_are_ggmls_on_real_weights(kernel: Kernel, kind: Type) -> None
     assert differing(kernel, kind, rows) == 0
 
 
+@pytest.mark.parametrize("make", [normal, scaled, sparse, huge, constants], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda kind: kind.name)
+def test_stored_bfloat16_makes_the_bytes_of_the_widened(
+    kernel: Kernel, kind: Type, make: Callable[[Generator, int], Floats]
+) -> None:
+    rng = np.random.default_rng(int(kind))
+    for columns in (256, COLUMNS, 2048):  # less than is widened at once, more, and a multiple of it
+        assert brief_differing(kernel, kind, make(rng, 3 * columns).astype(np.float32).reshape(3, columns)) == 0
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("at", [0, 255, 1024, 1279])
+@pytest.mark.parametrize("bits", [0x7F80, 0xFF80, 0x7FC0, 0xFFFF])
+def test_stored_bfloat16_that_is_not_finite_is_noticed(kernel: Kernel, kind: Type, at: int, bits: int) -> None:
+    rows = np.zeros((1, COLUMNS), np.uint16)
+    rows[0, at] = bits
+    out = np.empty((1, ggml.row_bytes(kind, COLUMNS)), np.uint8)
+    assert kernel.quantize_brief(kind, rows, out) == -1
+    rows[0, at] = 0x7F7F  # the largest that is
+    assert kernel.quantize_brief(kind, rows, out) == out.nbytes
+
+
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", EVERY_KIND, ids=lambda kind: kind.name)
@@ -184,6 +215,8 @@ def test_the_bytes_are_ggmls_in_millions_of_blocks(kind: Type) -> None:
         rows = np.concatenate([make(rng, COLUMNS).astype(np.float32) for _ in range(1000)]).reshape(-1, COLUMNS)
         for kernel in kernels().values():
             assert differing(kernel, kind, rows) == 0, (kernel.name, make.__name__, blocks)
+            if (np.abs(rows) < 1e38).all():
+                assert brief_differing(kernel, kind, rows) == 0, (kernel.name, make.__name__, blocks)
         blocks += rows.size // 256
     for kernel in kernels().values():
         assert differing(kernel, kind, starter_weights()) == 0

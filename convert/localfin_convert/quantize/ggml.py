@@ -108,6 +108,22 @@ def kernel_quantize(kernel: Kernel, kind: GGMLQuantizationType, rows: NDArray[np
     return out
 
 
+def has_kernel(kind: GGMLQuantizationType) -> bool:
+    return kind in KINDS and trusted_kernel() is not None
+
+
+def quantize_brief(kind: GGMLQuantizationType, bits: NDArray[np.uint16]) -> NDArray[np.uint8] | None:
+    """`quantize` of bfloat16 as it is stored, without float32 in between; None where it holds NaN or Inf.
+
+    For types that `has_kernel` knows.
+    """
+    kernel = trusted_kernel()
+    assert kernel is not None
+    out = _empty(kind, bits)
+    written = kernel.quantize_brief(kind, np.ascontiguousarray(bits), out)
+    return out if written == out.nbytes else None
+
+
 @cache
 def trusted_kernel() -> Kernel | None:
     """The native kernel, where there is one and it makes ggml's bytes: compilers may contract ggml's sums (on ARM)."""
@@ -129,7 +145,7 @@ def kernel_says() -> str:
     return _("native kernel, {instructions}").format(instructions=kernel.name)
 
 
-def _empty(kind: GGMLQuantizationType, rows: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _empty(kind: GGMLQuantizationType, rows: NDArray[np.float32] | NDArray[np.uint16]) -> NDArray[np.uint8]:
     return np.empty((rows.shape[0], row_bytes(kind, rows.shape[1])), np.uint8)
 
 

@@ -112,22 +112,23 @@ struct found {
 static const struct {
     const char *name;
     int64_t (*quantize)(int type, const float *x, uint8_t *out, int64_t n);
+    int64_t (*quantize_brief)(int type, const uint16_t *x, uint8_t *out, int64_t n);
     void (*chain)(const float *b, const float *a, const float *rows, float *out, int64_t n, int64_t rank, int64_t m,
                   int64_t panel, float scale, int brief);
 } SETS[] = {
 #if defined(__x86_64__) || defined(__i386__)
-    {"avx512", quantize_avx512, chain_avx512},
-    {"avx2", quantize_avx2, chain_avx2},
+    {"avx512", quantize_avx512, quantize_brief_avx512, chain_avx512},
+    {"avx2", quantize_avx2, quantize_brief_avx2, chain_avx2},
 #endif
 #ifdef __FP_FAST_FMAF
-    {"portable", quantize_portable, chain_portable},
+    {"portable", quantize_portable, quantize_brief_portable, chain_portable},
 #else
-    {"portable", quantize_portable, NULL},
+    {"portable", quantize_portable, quantize_brief_portable, NULL},
 #endif
 };
 
 /* Counted up when what stands below takes or does something else: a library of an older build is not called. */
-int localfin_interface(void) { return 2; }
+int localfin_interface(void) { return 3; }
 
 /* The name of set number `set`; "" where this processor lacks it; NULL beyond the last. */
 const char *localfin_set(int set) {
@@ -145,6 +146,11 @@ const char *localfin_set(int set) {
 /* `n` weights, whole blocks, as ggml_type `type`; the bytes written, 0 for a type that is not made here. */
 int64_t localfin_quantize(int set, int type, const float *x, void *out, int64_t n) {
     return SETS[set].quantize(type, x, out, n);
+}
+
+/* The same of bfloat16 as it is stored; -1 where any of it is not finite. */
+int64_t localfin_quantize_brief(int set, int type, const uint16_t *x, void *out, int64_t n) {
+    return SETS[set].quantize_brief(type, x, out, n);
 }
 
 /* (n, rank) @ (rank, m) -> (n, m): a chain of fused multiply-adds in order of the rank, `panel` of them a chain. With
@@ -496,6 +502,24 @@ static TARGET int64_t IN(quantize)(int type, const float *x, uint8_t *out, int64
             for (; n; n -= 32, x += 32, out += BYTES_Q8_0) IN(eight_bits)(x, out);
             break;
         default: break;
+    }
+    return out - start;
+}
+
+/* Widened a few super-blocks at a time, which stay in the nearest cache. */
+static TARGET int64_t IN(quantize_brief)(int type, const uint16_t *x, uint8_t *out, int64_t n) {
+    const uint8_t *start = out;
+    _Alignas(64) float wide[4 * SUPER];
+    for (int64_t done = 0; done < n; done += 4 * SUPER) {
+        const int64_t count = n - done < 4 * SUPER ? n - done : 4 * SUPER;
+        uint32_t largest = 0;
+        for (int64_t i = 0; i < count; i++) {
+            const uint32_t bits = (uint32_t)x[done + i] << 16, magnitude = bits & 0x7fffffff;
+            largest = magnitude > largest ? magnitude : largest;
+            wide[i] = float_of(bits);
+        }
+        if (largest >= 0x7f800000) return -1;
+        out += IN(quantize)(type, wide, out, count);
     }
     return out - start;
 }

@@ -21,7 +21,7 @@ LIBRARY = Path(__file__).with_name("libkernel.so")
 """Not kernel.so, which Python would take for a module; so named on every system, which no loader minds."""
 KINDS = frozenset({Type.Q4_K, Type.Q5_K, Type.Q6_K, Type.Q8_0})
 CHOICE = "LOCALFIN_KERNEL"
-_INTERFACE = 2
+_INTERFACE = 3
 """`localfin_interface` of kernel.c; another number is left by an editable installation's older build."""
 
 
@@ -37,6 +37,12 @@ class Kernel:
     def quantize(self, kind: Type, rows: NDArray[np.float32], out: NDArray[np.uint8]) -> int:
         """Contiguous float32 rows -> `out`, contiguous, as one of `KINDS`; the bytes written."""
         return int(self.library.localfin_quantize(self.number, int(kind), rows.ctypes.data, out.ctypes.data, rows.size))
+
+    def quantize_brief(self, kind: Type, bits: NDArray[np.uint16], out: NDArray[np.uint8]) -> int:
+        """`quantize` of bfloat16 as it is stored; -1 where it holds NaN or Inf."""
+        return int(
+            self.library.localfin_quantize_brief(self.number, int(kind), bits.ctypes.data, out.ctypes.data, bits.size)
+        )
 
     def chain_product(
         self,
@@ -72,10 +78,10 @@ def kernels() -> dict[str, Kernel]:
     except (OSError, AttributeError):
         return {}
     library.localfin_set.restype, library.localfin_set.argtypes = ctypes.c_char_p, [ctypes.c_int]
-    library.localfin_quantize.restype = library.localfin_chain.restype = ctypes.c_int64
-    library.localfin_quantize.argtypes = [
-        ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
-    ]  # fmt: skip
+    for function in (library.localfin_quantize, library.localfin_quantize_brief):
+        function.restype = ctypes.c_int64
+        function.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
+    library.localfin_chain.restype = ctypes.c_int64
     library.localfin_chain.argtypes = [
         ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
         ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_float, ctypes.c_int,

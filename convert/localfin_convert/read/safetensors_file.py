@@ -52,9 +52,13 @@ class StoredTensor:
 
     def rows(self, files: OpenFiles, first: int, count: int) -> NDArray[np.float32]:
         """`count` rows of a float vector (one row) or matrix as (count, columns), exact."""
+        return to_f32(self.stored_rows(files, first, count))
+
+    def stored_rows(self, files: OpenFiles, first: int, count: int) -> NDArray[Any]:
+        """The same in the dtype they have; bfloat16 as its bits."""
         columns = self.shape[-1]
         raw = self.values(files, first * columns, count * columns)
-        return to_f32(np.frombuffer(raw, FLOATS[self.dtype])).reshape(count, columns)
+        return np.frombuffer(raw, FLOATS[self.dtype]).reshape(count, columns)
 
     def values(self, files: OpenFiles, first: int, count: int) -> bytes:
         """`count` values of any dtype from the flattened tensor's value `first` on, as they are stored."""
