@@ -28,6 +28,7 @@ _SENT = 16 << 20
 """Bytes after which the disk begins to write, beside the conversion and not behind it."""
 _PIECE = 4 << 20
 """Bytes that are read back at once, or one span where that is longer."""
+_AHEAD = 2 * _PIECE
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +289,12 @@ def _drop_cached(file: BinaryIO) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
+def _read_ahead(file: BinaryIO, offset: int) -> None:
+    """The disk reads on from there while what came before is looked at."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), offset, _AHEAD, os.POSIX_FADV_WILLNEED)
+
+
 def _hash_back(file: BinaryIO, spans: Sequence[Span]) -> str:
     """One thread reads and compares, a piece ahead of this one, which hashes."""
     os.fsync(file.fileno())
@@ -311,6 +318,7 @@ def _read_back(file: BinaryIO, spans: Sequence[Span]) -> Iterator[bytes]:
         end = span.offset + span.n_bytes
         if end - start < _PIECE and number < len(spans):
             continue
+        _read_ahead(file, end)
         data = file.read(end - start)
         view = memoryview(data)
         for one in mine:
