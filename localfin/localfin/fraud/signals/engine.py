@@ -1,0 +1,102 @@
+"""Computes the signals of the table `transactions` in DuckDB, which spills to disk what does not fit its memory."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from localfin.fraud.signals.declared import SIGNALS
+from localfin.fraud.signals.dialect import DUCKDB, Dialect
+from localfin.fraud.signals.settings import Settings
+from localfin.fraud.signals.stages import DAY_US, Stage, stages
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_EARTH_KM = 6371.0
+"""The mean radius: distances are great circles of a sphere, right to half a percent."""
+
+
+def compute(con: "DuckDBPyConnection", settings: Settings, *, rows: Literal["all", "new"] | datetime = "all") -> None:
+    """Makes `signals` (row BIGINT and a DOUBLE a signal, NULL where not known) and `evidence`.
+
+    `signals` has every row of `transactions`; with "new" those to be judged; with a time those, and all from then on
+    (UTC unless it says otherwise). Whatever is asked for is computed from all rows. `evidence` has the rows to be
+    judged: row and, as DOUBLE, what the signals' evidence names. Both are temporary tables of the connection, and take
+    the place of those of a call before.
+    """
+    plan = stages(settings, DUCKDB, _wanted(rows))
+    joined, named = joins(plan), measured(settings)
+    for stage in plan:
+        con.execute(_created(con, stage, DUCKDB))
+    con.execute(DUCKDB.create.format(name="signals", query=signals_query(named, joined)))
+    con.execute(DUCKDB.create.format(name="evidence", query=evidence_query(named, joined)))
+    for stage in reversed(plan):
+        con.execute(f"DROP {'VIEW' if stage.name == 'moments' else 'TABLE'} {stage.name}")
+
+
+def evidence(con: "DuckDBPyConnection", rows: Sequence[int]) -> dict[int, dict[str, float | None]]:
+    """What `Signal.figures` and `Signal.say` read, of those of `rows` that were to be judged."""
+    found = con.execute("SELECT * FROM evidence WHERE row IN (SELECT unnest(?::BIGINT[]))", [list(rows)])
+    names = [column[0] for column in found.description or ()]
+    return {int(values[0]): dict(zip(names[1:], values[1:], strict=True)) for values in found.fetchall()}
+
+
+def measured(settings: Settings) -> Mapping[str, str]:
+    """What signals and evidence are written in, beyond the stages' measures: name -> SQL over those."""
+    home = ", ".join("'" + name.replace("'", "''") + "'" for name in settings.home)
+    foreign = f"CASE WHEN country IN ({home}) THEN 0 WHEN country IS NOT NULL THEN 1 END" if home else "NULL"
+    half = "sin(radians({to} - {start}) / 2)"
+    latitudes = half.format(to="latitude", start="from_latitude")
+    longitudes = half.format(to="longitude", start="from_longitude")
+    cosines = "cos(radians(latitude)) * cos(radians(from_latitude))"
+    return {
+        "prior_weight": repr(float(settings.prior_weight)),
+        "abroad": foreign,
+        "past_spread": "CASE WHEN past_amounts > 1 THEN greatest(past_deviation, 0.01 * abs(past_mean)) END",
+        "usual_us": "(t - since_previous - first_t) / nullif(past_count - 1.0, 0)",
+        "usual_days": f"(t - since_previous - first_t) / nullif(past_count - 1.0, 0) / {DAY_US}.0",
+        # greatest and least pass over NULL, which is why they need a condition here.
+        "travel_km": f"CASE WHEN travel_us IS NOT NULL THEN {2 * _EARTH_KM} * asin(sqrt(least(1.0, "
+        f"{latitudes} * {latitudes} + {cosines} * {longitudes} * {longitudes}))) END",
+        "travel_minutes": "travel_us / 60000000.0",
+    }
+
+
+def joins(plan: Sequence[Stage]) -> str:
+    """All measures of a row side by side."""
+    beside = [stage.name for stage in plan if stage.name not in ("moments", "paired")]
+    return "paired " + " ".join(f"LEFT JOIN {name} USING (row)" for name in beside)
+
+
+def signals_query(named: Mapping[str, str], joined: str) -> str:
+    expressions = {signal.name: signal.expression for signal in SIGNALS}
+    return _numbers(expressions, named, joined, "wanted")
+
+
+def evidence_query(named: Mapping[str, str], joined: str) -> str:
+    signals = {signal.name: signal.expression for signal in SIGNALS}
+    sources = {source for signal in SIGNALS for source in signal.evidence.values() if isinstance(source, str)}
+    return _numbers({name: signals.get(name, name) for name in sorted(sources)}, named, joined, "is_new")
+
+
+def _numbers(expressions: Mapping[str, str], named: Mapping[str, str], joined: str, where: str) -> str:
+    beyond = ", ".join(f"{sql} AS {name}" for name, sql in named.items())
+    columns = ",\n  ".join(f"CAST({sql} AS DOUBLE) AS {name}" for name, sql in expressions.items())
+    return f"SELECT row,\n  {columns}\nFROM (SELECT *, {beyond} FROM {joined} WHERE {where}) AS measured"
+
+
+def _wanted(rows: Literal["all", "new"] | datetime) -> str:
+    if isinstance(rows, datetime):
+        since = rows if rows.tzinfo is None else rows.astimezone(UTC).replace(tzinfo=None)
+        return f"is_new OR time >= TIMESTAMP '{since.isoformat(sep=' ')}'"
+    return "TRUE" if rows == "all" else "is_new"
+
+
+def _created(con: "DuckDBPyConnection", stage: Stage, dialect: Dialect) -> str:
+    create = dialect.create_view if stage.name == "moments" else dialect.create
+    query = stage.query()
+    if stage.needs is not None:
+        some = con.execute(f"SELECT 1 FROM transactions WHERE {stage.needs} IS NOT NULL LIMIT 1").fetchone()
+        if some is None:
+            query = f"SELECT * FROM ({query}) AS absent LIMIT 0"
+    return create.format(name=stage.name, query=query)

@@ -1,0 +1,357 @@
+"""The measures that signals are made of: windows over a customer's, a pair's and a counterparty's transactions.
+
+A stage is one SELECT whose windows share a partition, so that its rows are sorted once. Rows are ordered by time, and
+rows of one time by their `row`: "before" means earlier in that order, and never the row itself. A window of seven days
+holds the rows before whose time is later than seven days ago.
+
+Such a window is the difference of two running totals: all rows before, less all rows that are too old. Both frames end
+at or before the row, so that no later row can matter, and rows of equal time are exact, which RANGE alone cannot do
+(its frames treat them as one). The totals are whole numbers (amounts in hundredths) below 2**53, hence exact in DOUBLE,
+whatever the order in which an engine adds them.
+
+Distinct values in a window are counted the same way, without COUNT(DISTINCT) OVER, which Spark lacks and which keeps a
+tree per frame in DuckDB: of each value in the window count the first occurrence. `since_pair` and `until_pair` tell how
+far the same pair's transactions before and after are. A row is a repetition within the window when the one before is
+closer than the window is long; where that one is already too old, so is the repetition's share, and is taken off
+through `until_pair` of the older row. (`until_pair` looks forward from a row that is older than the window by less than
+the window's length: not past the row that is judged.)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from localfin.fraud.signals.dialect import Dialect
+from localfin.fraud.signals.settings import Settings
+
+DAYS = (1, 7, 30)
+"""The windows' lengths."""
+HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
+HUNDREDTHS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """SELECT row, measures FROM source WHERE condition WINDOW windows."""
+
+    name: str
+    source: str
+    measures: Mapping[str, str]
+    windows: Mapping[str, str] = field(default_factory=dict[str, str])
+    where: str = "TRUE"
+    carried: str = "row"
+    """Columns that go on as they are."""
+    read_by_stages: bool = False
+    """Whether another stage reads it, so that it needs every row and not only those whose signals are wanted."""
+    needs: str | None = None
+    """A column of `transactions`: where none has a value, the stage is left out and its measures are NULL."""
+
+    def query(self) -> str:
+        carried = self.carried if self.read_by_stages else f"{self.carried}, wanted"
+        columns = ",\n  ".join([carried, *(f"{sql} AS {name}" for name, sql in self.measures.items())])
+        windows = ",\n  ".join(f"{name} AS ({sql})" for name, sql in self.windows.items())
+        over = f"\nWINDOW {windows}" if windows else ""
+        query = f"SELECT {columns}\nFROM {self.source}\nWHERE {self.where}{over}"
+        if self.read_by_stages:
+            return query
+        return f"SELECT {', '.join([self.carried, *self.measures])} FROM (\n{query}\n) AS every WHERE wanted"
+
+
+def stages(settings: Settings, dialect: Dialect, wanted: str = "TRUE") -> tuple[Stage, ...]:
+    """In the order in which they are computed; the first two give the table `paired` that the others read.
+
+    `wanted` is SQL over `transactions`: the rows whose signals are wanted. All rows are read, whatever it says.
+    """
+    return (
+        _moments(settings, dialect, wanted),
+        _pairs(settings),
+        _customers(),
+        _amounts(settings),
+        _near(),
+        _recent(),
+        _habit("hour", "same_hour"),
+        _habit("weekday", "same_weekday"),
+        _countries(),
+        _travel(),
+        _counterparties(settings),
+        _overall(settings),
+    )
+
+
+def _moments(settings: Settings, dialect: Dialect, wanted: str) -> Stage:
+    """`transactions` with times and amounts as numbers."""
+    first, end = settings.night
+    within = "AND" if first <= end else "OR"
+    hour = dialect.hour.format(time="local_time")
+    return Stage(
+        name="moments",
+        read_by_stages=True,
+        source="transactions",
+        carried="row, is_new, customer, counterparty, currency, country, amount, latitude, longitude",
+        measures={
+            "wanted": wanted,
+            "t": dialect.microseconds.format(time="time"),
+            "hour": hour,
+            "weekday": dialect.weekday.format(time="local_time"),
+            "night": f"CASE WHEN {hour} >= {first} {within} {hour} < {end} THEN 1 WHEN {hour} IS NOT NULL THEN 0 END",
+            "hundredths": f"round(amount * {HUNDREDTHS})",
+            "fraud": "CASE WHEN label THEN 1 WHEN NOT label THEN 0 END",
+            "threshold": _threshold(settings, dialect),
+        },
+    )
+
+
+def _threshold(settings: Settings, dialect: Dialect) -> str:
+    """The reporting threshold in force, by currency and local day."""
+    latest_first = sorted(settings.thresholds, key=lambda threshold: threshold.since, reverse=True)
+    cases = [
+        f"WHEN currency = '{threshold.currency.replace(chr(39), chr(39) * 2)}' "
+        f"AND local_time >= TIMESTAMP '{threshold.since.isoformat()} 00:00:00' THEN {threshold.amount!r}"
+        for threshold in latest_first
+    ]
+    return f"CAST(CASE {' '.join(cases)} END AS DOUBLE)" if cases else "CAST(NULL AS DOUBLE)"
+
+
+def _pairs(settings: Settings) -> Stage:
+    """Each row with what the same customer did before at the same counterparty, and when next."""
+    known = "customer IS NOT NULL AND counterparty IS NOT NULL"
+    return Stage(
+        name="paired",
+        read_by_stages=True,
+        source="moments",
+        carried="row, is_new, wanted, customer, counterparty, currency, country, amount, latitude, longitude, t, hour,"
+        " weekday, night, hundredths, fraud, threshold",
+        measures={
+            "pair_count": f"CASE WHEN {known} THEN row_number() OVER pair - 1 END",
+            "since_pair": f"CASE WHEN {known} THEN t - lag(t) OVER pair END",
+            "until_pair": f"CASE WHEN {known} THEN lead(t) OVER pair - t END",
+            "near": f"amount >= {settings.near!r} * threshold AND amount < threshold",
+        },
+        windows={"pair": "PARTITION BY customer, counterparty ORDER BY t, row"},
+    )
+
+
+def _customers() -> Stage:
+    """Counts over what the customer did before."""
+    partition = "PARTITION BY customer"
+    return Stage(
+        name="of_customer",
+        read_by_stages=True,
+        source="paired",
+        where="customer IS NOT NULL",
+        measures={
+            "past_count": _count("row_number() OVER ordered - 1"),
+            "past_night": _count("count(CASE WHEN night = 1 THEN 1 END) OVER before"),
+            "first_t": "first_value(t) OVER before",
+            "since_previous": "t - lag(t) OVER ordered",
+            **{
+                f"count_{days}d": _count(f"row_number() OVER ordered - 1 - count(*) OVER older_{days}d")
+                for days in DAYS
+            },
+            **{f"counterparties_{days}d": _distinct("counterparty", days) for days in DAYS},
+            "new_counterparties_7d": _number("pair_count = 0", "older_7d"),
+        },
+        windows={"ordered": f"{partition} ORDER BY t, row", "before": _before(partition), **_older(partition)},
+    )
+
+
+def _amounts(settings: Settings) -> Stage:
+    """Sums over what the customer did before in the same currency: amounts of two do not add up."""
+    partition = "PARTITION BY customer, currency"
+    mean = f"sum(hundredths) OVER before / {HUNDREDTHS} / nullif(count(hundredths) OVER before, 0)"
+    sums = {
+        name: sql
+        for days in DAYS
+        for name, sql in {
+            f"amounts_{days}d": _count(f"count(hundredths) OVER before - count(hundredths) OVER older_{days}d"),
+            f"hundredths_{days}d": _sum("hundredths", f"older_{days}d"),
+        }.items()
+    }
+    return Stage(
+        name="of_amounts",
+        read_by_stages=True,
+        source="paired",
+        where="customer IS NOT NULL",
+        measures={
+            "past_amounts": _count("count(hundredths) OVER before"),
+            "past_mean": mean,
+            "past_max": "max(amount) OVER before",
+            "past_deviation": "stddev_samp(amount) OVER before",
+            "small": f"amount > 0 AND amount <= {settings.small!r} * ({mean})",
+            **sums,
+        },
+        windows={"before": _before(partition), **_older(partition)},
+    )
+
+
+def _near() -> Stage:
+    """Amounts near the reporting threshold before another such: windows over those alone, which are few."""
+    partition = "PARTITION BY customer, currency"
+    return Stage(
+        name="of_near",
+        source="paired",
+        where="customer IS NOT NULL AND near",
+        measures={
+            name: sql
+            for days in (1, 7)
+            for name, sql in {
+                f"near_{days}d": f"({_sum('hundredths', f'older_{days}d')}) / {HUNDREDTHS}",
+                f"near_count_{days}d": _count(f"count(*) OVER before - count(*) OVER older_{days}d"),
+            }.items()
+        },
+        windows={"before": _before(partition), **_older(partition)},
+    )
+
+
+def _recent() -> Stage:
+    """What needs a measure of each row before it: pauses that ended, and amounts that were small for the customer."""
+    return Stage(
+        name="of_recent",
+        source="paired JOIN of_customer USING (row) JOIN of_amounts USING (row)",
+        measures={
+            # Later rows of the same time have no pause before them, so that this frame may hold them.
+            "longest_pause": "max(since_previous) OVER last_day",
+            "small_1h": _number("small", "older_1h"),
+            "small_1d": _number("small", "older_1d"),
+        },
+        windows={
+            "before": _before("PARTITION BY customer"),
+            "older_1h": _older_than("PARTITION BY customer", HOUR_US),
+            "older_1d": _older_than("PARTITION BY customer", DAY_US),
+            "last_day": f"PARTITION BY customer ORDER BY t RANGE BETWEEN {DAY_US - 1} PRECEDING AND CURRENT ROW",
+        },
+    )
+
+
+def _habit(column: str, measure: str) -> Stage:
+    """How many of the customer's transactions before had the same value in a column."""
+    return Stage(
+        name=f"of_{column}",
+        source="paired",
+        where=f"customer IS NOT NULL AND {column} IS NOT NULL",
+        measures={measure: _count("row_number() OVER same - 1")},
+        windows={"same": f"PARTITION BY customer, {column} ORDER BY t, row"},
+    )
+
+
+def _countries() -> Stage:
+    """How many of the customer's transactions before had a country, and how many the same one."""
+    return Stage(
+        name="of_country",
+        source="paired",
+        where="customer IS NOT NULL AND country IS NOT NULL",
+        measures={
+            "same_country": _count("row_number() OVER same - 1"),
+            "past_countries": _count("row_number() OVER every - 1"),
+        },
+        windows={
+            "same": "PARTITION BY customer, country ORDER BY t, row",
+            "every": "PARTITION BY customer ORDER BY t, row",
+        },
+        needs="country",
+    )
+
+
+def _travel() -> Stage:
+    """Where and when the customer's transaction before with coordinates was."""
+    return Stage(
+        name="of_travel",
+        source="paired",
+        where="customer IS NOT NULL AND latitude IS NOT NULL AND longitude IS NOT NULL",
+        measures={
+            "from_latitude": "lag(latitude) OVER consecutive",
+            "from_longitude": "lag(longitude) OVER consecutive",
+            "travel_us": "t - lag(t) OVER consecutive",
+        },
+        windows={"consecutive": "PARTITION BY customer ORDER BY t, row"},
+        needs="latitude",
+    )
+
+
+def _counterparties(settings: Settings) -> Stage:
+    """Who paid the counterparty before, and what was known of it: labels older than the delay, at no row's own time."""
+    partition = "PARTITION BY counterparty"
+    known_until = settings.label_delay // _MICROSECOND + 1
+    ripe = {
+        f"ripe_{days}d": f"{partition} ORDER BY t RANGE BETWEEN {known_until + days * DAY_US - 1} PRECEDING "
+        f"AND {known_until} PRECEDING"
+        for days in DAYS
+    }
+    return Stage(
+        name="of_counterparty",
+        source="paired",
+        where="counterparty IS NOT NULL",
+        measures={
+            **{f"payers_{days}d": _distinct("customer", days) for days in (1, 7)},
+            "new_payers_7d": _number("pair_count = 0", "older_7d"),
+            **{f"labels_{days}d": _count(f"count(fraud) OVER ripe_{days}d") for days in DAYS},
+            **{f"frauds_{days}d": _count(f"count(CASE WHEN fraud = 1 THEN 1 END) OVER ripe_{days}d") for days in DAYS},
+            "last_fraud_t": "max(CASE WHEN fraud = 1 THEN t END) OVER ripe",
+        },
+        windows={
+            "before": _before(partition),
+            **_older(partition),
+            **ripe,
+            "ripe": f"{partition} ORDER BY t RANGE BETWEEN UNBOUNDED PRECEDING AND {known_until} PRECEDING",
+        },
+    )
+
+
+def _overall(settings: Settings) -> Stage:
+    """The overall rate of fraud known to a row: of the whole days (UTC) that lie before its time less the delay.
+
+    By days, because a running total over all rows would bring them all to one machine of a cluster.
+    """
+    delay = settings.label_delay // _MICROSECOND
+    day = f"CAST(floor((t - {delay}) / {DAY_US}.0) AS BIGINT)"
+    return Stage(
+        name="of_all",
+        source=f"""(SELECT row, wanted, {day} AS known_day FROM paired) AS dated JOIN (
+    SELECT known_day, sum(day_labels) AS all_labels, sum(day_frauds) AS all_frauds
+    FROM (SELECT DISTINCT {day} AS known_day FROM paired) AS asked JOIN (
+      SELECT CAST(floor(t / {DAY_US}.0) AS BIGINT) AS labelled_day, count(fraud) AS day_labels, sum(fraud) AS day_frauds
+      FROM paired WHERE fraud IS NOT NULL GROUP BY 1
+    ) AS daily ON labelled_day < known_day
+    GROUP BY known_day
+  ) AS known USING (known_day)""",
+        measures={"overall_rate": "all_frauds / CAST(all_labels AS DOUBLE)", "overall_labels": "all_labels"},
+    )
+
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def _before(partition: str) -> str:
+    return f"{partition} ORDER BY t, row ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
+
+
+def _older_than(partition: str, length: int) -> str:
+    return f"{partition} ORDER BY t RANGE BETWEEN UNBOUNDED PRECEDING AND {length} PRECEDING"
+
+
+def _older(partition: str) -> dict[str, str]:
+    return {f"older_{days}d": _older_than(partition, days * DAY_US) for days in DAYS}
+
+
+def _count(sql: str) -> str:
+    """A count in four bytes, of which there are many a row."""
+    return f"CAST({sql} AS INTEGER)"
+
+
+def _sum(value: str, older: str) -> str:
+    """The sum of a window: of all rows before less those that are too old."""
+    return f"coalesce(sum({value}) OVER before, 0) - coalesce(sum({value}) OVER {older}, 0)"
+
+
+def _number(condition: str, older: str) -> str:
+    """How many rows of a window fulfil a condition."""
+    counted = f"count(CASE WHEN {condition} THEN 1 END)"
+    return _count(f"{counted} OVER before - {counted} OVER {older}")
+
+
+def _distinct(column: str, days: int) -> str:
+    """How many values of `column` a window of days holds."""
+    fresh = f"count(CASE WHEN {column} IS NOT NULL AND coalesce({{gap}} >= {days * DAY_US}, TRUE) THEN 1 END)"
+    back, ahead = fresh.format(gap="since_pair"), fresh.format(gap="until_pair")
+    return _count(f"{back} OVER before - {ahead} OVER older_{days}d")
