@@ -1,0 +1,104 @@
+"""What the fraud commands share: their options, the database they work in, the scorer named, and what was read."""
+
+import re
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from localfin.text import clean_text
+from localfin_models.cores import available_cores
+from localfin_models.errors import InputRefused
+from localfin_models.language import _
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from localfin.fraud.scorer import Scorer
+    from localfin.fraud.transactions import ReadReport
+
+ZONE = "Asia/Seoul"
+_SHOWN = 10
+"""Bad rows that are named; the rest is counted."""
+
+
+class Delay(click.ParamType[timedelta]):
+    """`7d`, `12h`."""
+
+    name = "delay"
+
+    def convert(self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        match = re.fullmatch(r"(\d{1,4})([dh])", value)
+        if match is None:
+            self.fail(_("{text} is no delay: write such as 7d or 12h").format(text=value), param, ctx)
+        return timedelta(days=int(match[1])) if match[2] == "d" else timedelta(hours=int(match[1]))
+
+
+class Columns(click.ParamType[Mapping[str, str]]):
+    """`id=…,time=…`."""
+
+    name = "columns"
+
+    def convert(
+        self, value: str | Mapping[str, str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> Mapping[str, str]:
+        from localfin.fraud.transactions import parse_columns
+
+        if not isinstance(value, str):
+            return value
+        try:
+            return parse_columns(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+COLUMNS = click.option(
+    "--columns", type=Columns(), metavar="ROLE=COLUMN,…",
+    help=_("Which column is what, where names and contents do not say: id, time, customer, counterparty, amount, …"),
+)  # fmt: skip
+STRICT = click.option("--strict", is_flag=True, help=_("Refuse the whole file where a row cannot be read."))
+
+
+def scorer_of(path: Path | None) -> "Scorer":
+    from localfin.fraud import scorer
+    from localfin.fraud.signals import SIGNALS
+
+    known = [signal.name for signal in SIGNALS]
+    if path is None:
+        return scorer.default_scorecard(known)
+    return scorer.read_scorecard(path, known) if path.suffix == ".toml" else scorer.read(path, known)
+
+
+@contextmanager
+def database() -> "Generator[DuckDBPyConnection]":
+    """In memory up to a gigabyte, beyond that in a folder that goes with it."""
+    import duckdb
+
+    with tempfile.TemporaryDirectory(prefix="localfin-") as folder:
+        settings = {"memory_limit": "1GB", "threads": available_cores(), "temp_directory": folder}
+        with duckdb.connect(":memory:", config=settings) as con:
+            yield con
+
+
+def say_read(report: "ReadReport", name: str, *, strict: bool) -> None:
+    """What was read, as what, and which rows were not, on stderr."""
+    roles = ", ".join(f"{role}={column}" for role, column in report.columns.items())
+    click.echo(
+        clean_text(_("{name}: {rows:,} transactions; {roles}").format(name=name, rows=report.rows, roles=roles)),
+        err=True,
+    )
+    for note in report.notes:
+        click.echo(clean_text(note), err=True)
+    for line, reason in report.bad[:_SHOWN]:
+        click.echo(clean_text(_("line {line}: {reason}").format(line=line, reason=reason)), err=True)
+    if report.bad_count:
+        summary = _("{name}: {count:,} rows were kept out").format(name=name, count=report.bad_count)
+        if strict:
+            raise InputRefused(clean_text(summary))
+        click.echo(clean_text(summary), err=True)
