@@ -38,7 +38,7 @@ from localfin_convert.printing import (
     report_json,
     report_text,
 )
-from localfin_convert.progress import ProgressBar
+from localfin_models.progress import ProgressBar
 from localfin_convert.quantize.mixtures import QUANTIZATIONS
 from localfin_convert.quantize.overrides import read_override
 from localfin_convert.request import PRECISIONS, Request, refuse_unquantized

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from gguf import GGUFReader
 
 from localfin_convert.command import convert
-from localfin_convert.progress import ProgressBar
+from localfin_models.progress import ProgressBar
 
 Make = Callable[..., Path]
 

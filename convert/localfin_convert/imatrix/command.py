@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from localfin_convert.imatrix.compute import DEFAULT_N_CTX, FEWEST_N_CTX, ImatrixReport, make_imatrix
-from localfin_convert.progress import ProgressBar
+from localfin_models.progress import ProgressBar
 from localfin_models.language import _
 
 

@@ -1,10 +1,8 @@
 """`localfin fraud check`: each new transaction's verdict, score and reasons, in the input's order."""
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +12,13 @@ import click
 from localfin.commands.fraud.shared import COLUMNS, STRICT, Delay, database, say_read, scorer_of
 from localfin.text import clean_text
 from localfin_models.language import _
+from localfin_models.progress import ProgressBar
 
 if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
     from localfin.fraud.check import Checked
+    from localfin.fraud.scorer import Scorer
 
 
 @click.command(
@@ -51,44 +53,70 @@ def check(
     strict: bool,
     as_json: bool,
 ) -> None:
-    from localfin.fraud.check import check as judge
-    from localfin.fraud.transactions import read_into, read_typed
+    from localfin.fraud.check import judge, judged
+    from localfin.fraud.output.lines import json_line
 
     if (new is None) == (tx is None):
         raise click.UsageError(_("name a file of transactions (- for a pipe), or one transaction with --tx"))
     scorer = scorer_of(scorer_at)
     delay = label_delay or (scorer.label.delay if scorer.label is not None else timedelta(days=7))
     with database() as con:
-        if history is not None:
-            say_read(read_into(con, history, is_new=False, columns=columns), history.name, strict=strict)
-        if tx is not None:
-            read_typed(con, tx)
-        else:
-            source = sys.stdin.buffer if new == "-" else Path(str(new))
-            say_read(read_into(con, source, is_new=True, columns=columns), str(new), strict=strict)
+        _read(con, new, tx, history, scorer, columns or {}, strict=strict)
+        count = judge(con, scorer, delay)
         counts = Counter[str]()
-        for checked in judge(con, scorer, delay):
-            counts[checked.verdict] += 1
-            click.echo(_json(checked) if as_json else _line(checked))
+        with ProgressBar(_("judged"), unit=_("transactions"), of_unit=1) as progress:
+            for checked in judged(con, scorer):
+                counts[checked.verdict] += 1
+                sys.stdout.write((json_line(checked) if as_json else _lines(checked)) + "\n")
+                progress(counts.total(), count)
+    _say_counts(counts)
+
+
+def _read(
+    con: "DuckDBPyConnection",
+    new: str | None,
+    tx: str | None,
+    history: Path | None,
+    scorer: "Scorer",
+    columns: Mapping[str, str],
+    *,
+    strict: bool,
+) -> None:
+    """History and new rows into `transactions`. Labels are read from the history alone, where the scorer knows them."""
+    from localfin.fraud.transactions import read_into, read_typed
+
+    if history is not None:
+        label = {"label": scorer.label.column} if scorer.label is not None else {}
+        report = read_into(con, history, is_new=False, columns={**label, **columns})
+        say_read(report, history.name, strict=strict)
+    if tx is not None:
+        for note in read_typed(con, tx).notes:
+            click.echo(clean_text(note), err=True)
+        return
+    # Alone, a file is its own history, and its labels are as old as its rows.
+    columns = columns if history is None else {**columns, "label": ""}
+    source = sys.stdin.buffer if new == "-" else Path(str(new))
+    say_read(read_into(con, source, is_new=True, columns=columns), Path(str(new)).name, strict=strict)
+
+
+def _lines(checked: "Checked") -> str:
+    """For people: the verdict, and of a row that is not normal what speaks for fraud."""
+    head = f"{_word(checked.verdict):<10} {checked.score:>5.3f}  {checked.id}"
+    reasons = () if checked.verdict == "normal" else checked.reasons
+    lines = [head, *(f"    {reason.text}" for reason in reasons)]
+    if checked.explanation is not None:
+        lines.append(f"    {checked.explanation}")
+    return clean_text("\n".join(lines))
+
+
+def _say_counts(counts: Mapping[str, int]) -> None:
     click.echo(
-        _("{normal} normal, {review} to review, {suspicious} suspicious").format(
-            normal=counts["normal"], review=counts["review"], suspicious=counts["suspicious"]
+        _("{normal:,} normal, {review:,} to review, {suspicious:,} suspicious").format(
+            **{verdict: counts.get(verdict, 0) for verdict in ("normal", "review", "suspicious")}
         ),
         err=True,
     )
 
 
-def _json(checked: "Checked") -> str:
-    facts = {"id": checked.id, "verdict": checked.verdict, "score": round(checked.score, 6)}
-    return json.dumps({**facts, "reasons": [asdict(reason) for reason in checked.reasons]}, ensure_ascii=False)
-
-
-def _line(checked: "Checked") -> str:
-    head = f"{_verdict(checked.verdict):<10} {checked.score:>5.3f}  {checked.id}"
-    return clean_text(
-        "\n".join([head, *(f"    {reason.text}" for reason in checked.reasons if checked.verdict != "normal")])
-    )
-
-
-def _verdict(verdict: str) -> str:
+def _word(verdict: str) -> str:
     return {"normal": _("normal"), "review": _("review"), "suspicious": _("suspicious")}[verdict]

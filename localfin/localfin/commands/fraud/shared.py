@@ -81,7 +81,11 @@ def database() -> "Generator[DuckDBPyConnection]":
     import duckdb
 
     with tempfile.TemporaryDirectory(prefix="localfin-") as folder:
-        settings = {"memory_limit": "1GB", "threads": available_cores(), "temp_directory": folder}
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": "1GB",
+            "threads": available_cores(),
+            "temp_directory": folder,
+        }
         with duckdb.connect(":memory:", config=settings) as con:
             yield con
 

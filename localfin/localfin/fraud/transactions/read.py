@@ -152,7 +152,7 @@ def _load_parquet(
         usable = {name: kind for name, kind in kinds.items() if kind.startswith(_SCALARS) and "[" not in kind}
         listed = ", ".join(f"CAST({_named(name)} AS VARCHAR)" for name in usable) or "NULL"
         sample = con.execute(f"SELECT {listed} FROM {scan} LIMIT {SAMPLE}").fetchall()
-        columns = recognise(list(usable), cast("list[tuple[str | None, ...]]", sample), given)
+        columns = _recognised(found, list(usable), cast("list[tuple[str | None, ...]]", sample), given)
         chosen = ", ".join(f"{_scalar(name, usable[name])} AS r_{role}" for role, name in columns.roles.items())
         origin = f"(SELECT file_row_number + 1 AS line, file_row_number AS place, {chosen} FROM {scan})"
     except duckdb.Error as error:
@@ -161,6 +161,15 @@ def _load_parquet(
             _("{path} is a damaged Parquet file: {reason}").format(path=found.shown, reason=reason)
         ) from None
     return Loaded(columns, {role: _kind(usable[name]) for role, name in columns.roles.items()}, origin)
+
+
+def _recognised(
+    found: source.Source, names: Sequence[str], sample: Sequence[Sequence[str | None]], given: Mapping[str, str]
+) -> Columns:
+    try:
+        return recognise(names, sample, given)
+    except InputRefused as error:
+        raise InputRefused(f"{found.shown}: {error}") from None
 
 
 def _kind(kind: str) -> str:
@@ -192,7 +201,7 @@ def _load_csv(
         if at:
             notes.append(_("the header is line {line}; what stands above was left out").format(line=skip))
     whole = [record for record in sample if len(record) >= len(names)]
-    columns = recognise(names, whole[:SAMPLE], given)
+    columns = _recognised(found, names, whole[:SAMPLE], given)
     wanted = {role: names.index(name) for role, name in columns.roles.items()}
     # A new table's rowid is the order of its rows, and that the order of the file.
     origin = f"(SELECT rowid + {skip + 1} AS line, rowid AS place, * FROM {RAW})"
@@ -297,7 +306,7 @@ def _load_jsonl(
     names = list(dict.fromkeys(name for read in objects for name in read))
     if not names:
         raise InputRefused(_("{path}: no line is a JSON object").format(path=found.shown))
-    columns = recognise(names, [[read.get(name) for name in names] for read in objects], given)
+    columns = _recognised(found, names, [[read.get(name) for name in names] for read in objects], given)
     out = folder / "clean"
     rows.clean_jsonl(found, list(columns.roles.values()), out, bad)
     _load_clean(con, out, list(columns.roles))
@@ -324,7 +333,7 @@ def _append(con: "DuckDBPyConnection", columns: Columns, zone: ZoneInfo, *, is_n
     before = cast("tuple[int]", con.execute("SELECT count(*) FROM transactions").fetchone())[0]
     con.execute(
         f"INSERT INTO transactions SELECT place + {start}, {str(is_new).lower()}, "
-        f"coalesce(id, CAST(place + {start} AS VARCHAR)), coalesce(utc_given, {to_utc}), "
+        f"coalesce(id, CAST(line AS VARCHAR)), coalesce(utc_given, {to_utc}), "
         f"coalesce(local_given, {to_local}), "
         f"customer, counterparty, amount, coalesce(currency, named_currency, '{columns.currency or 'KRW'}'), "
         f"channel, category, country, latitude, longitude, label FROM {FINAL} WHERE reason IS NULL"

@@ -1,4 +1,4 @@
-"""How far a conversion is, on stderr: a bar with rate and time left on a terminal, plain lines in a pipe."""
+"""How far long work is, on stderr: a bar with rate and time left on a terminal, plain lines in a pipe."""
 
 import sys
 import time

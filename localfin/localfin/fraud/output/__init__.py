@@ -1,0 +1,1 @@
+"""Verdicts written down: as JSON lines, and from these as CSV, Parquet or a page for people."""

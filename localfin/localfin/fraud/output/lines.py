@@ -1,0 +1,34 @@
+"""A checked transaction as one JSON object on one line."""
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from localfin.fraud.check import Checked
+
+_DECIMALS = 6
+
+
+def json_line(checked: "Checked") -> str:
+    """`id`, `verdict`, `score`, `reasons` (`signal`, `contribution`, `evidence`, `text`) and `explanation`."""
+    reasons = [
+        {
+            "signal": reason.signal,
+            "contribution": round(reason.contribution, _DECIMALS),
+            "evidence": {name: _number(value) for name, value in reason.evidence.items()},
+            "text": reason.text,
+        }
+        for reason in checked.reasons
+    ]
+    facts = {"id": checked.id, "verdict": checked.verdict, "score": round(checked.score, _DECIMALS)}
+    return _ENCODE({**facts, "reasons": reasons, "explanation": checked.explanation})
+
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+def _number(value: float | None) -> float | int | None:
+    """29 rather than 29.0: most evidence is counts."""
+    if value is None:
+        return None
+    return int(value) if value.is_integer() and abs(value) < 2**53 else round(value, _DECIMALS)
