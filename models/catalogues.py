@@ -23,7 +23,7 @@ def collected() -> Catalog:
     catalog = Catalog()
     for package in PACKAGES:
         for file, _line, message, comments, _context in extract_from_dir(
-            str(TOP / package), method_map=[("**.py", "python")], keywords={"_": None, "gettext": None}
+            str(TOP / package), method_map=[("**.py", "python")], keywords=dict.fromkeys(("_", "gettext", "translated"))
         ):
             catalog.add(message, locations=[(f"{package}/{file}", 1)], auto_comments=comments)
     return catalog

@@ -25,3 +25,8 @@ def _catalogue(language: str) -> _gettext.NullTranslations:
 def _(message: str) -> str:
     """`message` in the user's language. Format the result, not the argument: `_("{n} rows").format(n=n)`."""
     return _catalogue(ui_language()).gettext(message)
+
+
+def translated(message: str, language: str) -> str:
+    """`message` in `ko` or `en`, whatever the user's language is."""
+    return _catalogue(language).gettext(message)

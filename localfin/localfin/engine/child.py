@@ -9,8 +9,10 @@ from typing import Any
 from localfin.engine.devices import choose_gpu_layers, gpu_limits
 from localfin.engine.events import Message, Sampling
 from localfin.engine.llama import Llama, Timing
+from localfin.engine.many import Batch
 from localfin.engine.memory import Need, refuse_if_too_large
-from localfin.engine.template import render, stop_texts
+from localfin.engine.prompt import OpenPrompt, PromptTokens
+from localfin.engine.shared import SharedBeginning
 from localfin_models.errors import LocalfinError
 from localfin_models.llama_binding import Log, load_binding
 from localfin_models.seal import WorkerLimits
@@ -25,9 +27,12 @@ class EngineService:
 
     def __init__(self) -> None:
         self._llama: Llama | None = None
+        self._batch: Batch | None = None
+        self._shared: SharedBeginning | None = None
 
     def prepare(self, options: dict[str, Any], limits: WorkerLimits, cancelled: CancelFlag) -> WorkerLimits:
-        """`options`: the model's files, n_ctx, threads, gpu_layers, and the `Need` the parent computed."""
+        """`options`: the model's files, n_ctx, threads, sequences, gpu_layers, the `Need` the parent computed, and
+        `state`, the descriptor of the memory for kept states."""
         self._cancelled = cancelled
         self._options = options
         self._binding = load_binding()
@@ -51,6 +56,10 @@ class EngineService:
             if call == "use_adapters":
                 self._llama.use_adapters(arguments["scales"])
                 return {}
+            if call == "share":
+                return self._share(self._llama, arguments, emit)
+            if self._shared is not None:
+                return self._about_shared(self._shared, call, arguments, emit)
         raise LocalfinError(f"the engine knows no call {call!r} now")
 
     def _load(self) -> dict[str, Any]:
@@ -64,8 +73,31 @@ class EngineService:
             options["threads"],
             self._gpu_layers,
             self._cancelled.bytes,
+            options["sequences"],
         )
         return {"n_ctx": self._llama.n_ctx, "gpu_layers": self._gpu_layers}
+
+    def _share(self, llama: Llama, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
+        """What many questions begin with; restored from the memory for states where that holds so many `bytes`."""
+        messages = [Message(m["role"], m["content"]) for m in arguments["messages"]]
+        if self._batch is None:
+            self._batch = Batch(llama, self._options["sequences"])
+        shared = SharedBeginning(llama, self._batch, OpenPrompt(llama, messages, emit), self._options["state"])
+        restored = shared.restore(arguments["bytes"])
+        state_bytes = 0 if restored else shared.compute()
+        self._shared = shared
+        return {"restored": restored, "bytes": state_bytes}
+
+    def _about_shared(
+        self, shared: SharedBeginning, call: str, arguments: dict[str, Any], emit: Emit
+    ) -> dict[str, Any]:
+        if call == "keep":
+            return {"bytes": shared.keep()}
+        if call == "answer_many":
+            for ended in shared.answers(arguments["questions"], arguments["max_tokens"]):
+                emit({"answered": [ended.question, ended.text, ended.reason, ended.tokens]})
+            return {}
+        raise LocalfinError(f"the engine knows no call {call!r}")
 
     def _generate(self, llama: Llama, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
         messages = [Message(m["role"], m["content"]) for m in arguments["messages"]]
@@ -87,50 +119,6 @@ class EngineService:
             "prefill_s": timing.prefill_s,
             "decode_tokens_per_s": timing.completion_tokens / decode_s if timing.completion_tokens else 0.0,
         }
-
-
-class PromptTokens:
-    """A conversation as the model reads it.
-
-    Text from outside never becomes a control token: where a message spells one, the messages are tokenized apart from
-    the template around them.
-    """
-
-    _BEGIN, _END = "\ufdd0", "\ufdd1"  # noncharacters: no text may hold them
-
-    def __init__(self, llama: Llama, messages: list[Message], emit: Emit) -> None:
-        """Raises ContextFull before it tokenizes what cannot fit; tells `rendering` and `rendered` by `emit`."""
-        bos = llama.token_text("bos")
-        prompt = self._rendered(llama, messages, emit)
-        llama.refuse_if_too_long(prompt)
-        apart = any(self._spells_control(llama, m.content) for m in messages)
-        if apart:
-            messages = [Message(m.role, self._marked(m.content)) for m in messages]
-            prompt = self._rendered(llama, messages, emit)
-        self.stops = stop_texts(prompt)
-        # A template that writes the first token itself must not get a second one.
-        add_bos = not (bos and prompt.startswith(bos))
-        if not apart:
-            self.tokens = llama.tokenize(prompt, add_bos=add_bos)
-            return
-        self.tokens = []
-        for index, part in enumerate(prompt.replace(self._END, self._BEGIN).split(self._BEGIN)):
-            self.tokens += llama.tokenize(part, add_bos=add_bos and index == 0, special=index % 2 == 0)
-
-    @staticmethod
-    def _rendered(llama: Llama, messages: list[Message], emit: Emit) -> str:
-        """The parent watches the time between the two: a template is a program, and may never end."""
-        emit({"rendering": len(messages)})
-        prompt = render(llama.chat_template, messages, llama.token_text("bos"), llama.token_text("eos"))
-        emit({"rendered": len(prompt)})
-        return prompt
-
-    def _marked(self, text: str) -> str:
-        return self._BEGIN + text.replace(self._BEGIN, "").replace(self._END, "").strip() + self._END
-
-    @staticmethod
-    def _spells_control(llama: Llama, text: str) -> bool:
-        return llama.tokenize(text, add_bos=False, special=True) != llama.tokenize(text, add_bos=False, special=False)
 
 
 def stream_text(pieces: Iterator[str], stops: tuple[str, ...], emit: Emit) -> bool:

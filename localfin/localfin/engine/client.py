@@ -3,19 +3,31 @@
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from localfin.engine.adapters import Adapters
 from localfin.engine.errors import ContextFull, EngineDied
-from localfin.engine.events import Event, LoadOptions, Lora, Message, ModelInfo, Sampling
-from localfin.engine.frames import count, event_of
-from localfin.engine.memory import estimate
+from localfin.engine.events import (
+    Answered,
+    Event,
+    LoadOptions,
+    Lora,
+    Message,
+    ModelInfo,
+    Question,
+    Sampling,
+    Shared,
+)
+from localfin.engine.frames import answered_of, count, event_of
+from localfin.engine.kept import StateMemory, read_state, state_key, write_state
+from localfin.engine.memory import Need, estimate
 from localfin.text import clean_text
 from localfin_models.cores import available_cores
-from localfin_models.errors import InputRefused
+from localfin_models.errors import InputRefused, LocalfinError
 from localfin_models.files import file_sha256
 from localfin_models.gguf_header import GgufHeader, check_gguf
 from localfin_models.language import _
@@ -37,6 +49,11 @@ class LlamaEngine:
         self._worker = SealedWorker(_SERVICE, errors=(ContextFull,))
         self._model: ModelInfo | None = None
         self._adapters: Adapters | None = None
+        self._state: StateMemory | None = None
+        self._need: Need | None = None
+        self._sequences = 0
+        self._shared: Shared | None = None
+        """What the child is ready to answer many questions about."""
         self._load_s = 0.0
         self._watch: threading.Timer | None = None
         self._killed = ""
@@ -58,16 +75,18 @@ class LlamaEngine:
         path = path.absolute()
         header = check_gguf(path)
         n_ctx, threads = _context_length(header, options), options.threads or available_cores()
-        need = estimate(header, n_ctx, sum(_size_of(lora.path) for lora in options.adapters))
+        need = self._need = estimate(header, n_ctx, sum(_size_of(lora.path) for lora in options.adapters))
         files = tuple(part.resolve() for part in (path, *header.others))
         limits = WorkerLimits(read=files, memory_bytes=need.address_space(threads))
         hashed = _Hash(files)
         adapters = self._adapters = Adapters(self._worker, header)
+        state = self._state = StateMemory()
         try:
             adapters.check(options.adapters)
             self._worker.start(limits, {"files": list(map(str, files)), "n_ctx": n_ctx, "threads": threads,
-                                        "gpu_layers": options.gpu_layers, "need": asdict(need)},
-                               inherited=adapters.inherited)  # fmt: skip
+                                        "gpu_layers": options.gpu_layers, "need": asdict(need),
+                                        "sequences": options.sequences, "state": next(iter(state.inherited), None)},
+                               inherited=(*adapters.inherited, *state.inherited))  # fmt: skip
             loaded = self._worker.call("load")
             n_ctx, gpu_layers = count(loaded, "n_ctx"), count(loaded, "gpu_layers")
             if options.adapters:
@@ -90,6 +109,7 @@ class LlamaEngine:
             gpu_layers=gpu_layers,
             adapters=adapters.active,
         )
+        self._sequences = options.sequences
         self._load_s = time.monotonic() - started
         return self._model
 
@@ -102,6 +122,7 @@ class LlamaEngine:
         except WorkerDied as death:
             self.close()
             raise EngineDied(_("the engine stopped: {how}. Load the model again.").format(how=death)) from None
+        self._shared = None  # its state went with the adapters before
         self._model = replace(self.model, adapters=active)
         return self._model
 
@@ -115,6 +136,14 @@ class LlamaEngine:
         }
         return self._events(request)
 
+    def answer_many(self, shared: Shared, questions: Sequence[Question]) -> Iterator[Answered]:
+        """See Engine.answer_many. Texts from outside are cleaned on their way in, the model's on its way out."""
+        if self.model is None:
+            raise _no_model()
+        if not self._sequences:
+            raise LocalfinError("the model was loaded without sequences for many answers")
+        return self._answers(self.model, shared, tuple(questions))
+
     def cancel(self) -> None:
         self._worker.cancel()
         running = self._worker.running
@@ -124,27 +153,79 @@ class LlamaEngine:
     def close(self) -> None:
         self._unwatch()
         self._worker.stop()
-        self._model = None
+        self._model = self._shared = None
+        if self._state is not None:
+            self._state.close()
+            self._state = None
         if self._adapters is not None:
             self._adapters.close()
             self._adapters = None
 
     def _events(self, request: Mapping[str, Any]) -> Iterator[Event]:
         load_s, self._load_s = self._load_s, 0.0
+        with self._death_told():
+            for frame in self._frames("generate", request):
+                event = event_of(frame, load_s)
+                if event is not None:
+                    yield event
+
+    def _answers(self, model: ModelInfo, shared: Shared, questions: tuple[Question, ...]) -> Iterator[Answered]:
+        with self._death_told():
+            if self._shared != shared:
+                self._share(model, shared)
+            asked = [[clean_text(question.text), question.grammar] for question in questions]
+            for frame in self._frames("answer_many", {"questions": asked, "max_tokens": shared.max_tokens}):
+                if "done" not in frame:
+                    yield answered_of(frame, len(questions))
+
+    def _share(self, model: ModelInfo, shared: Shared) -> None:
+        """Let the child compute the beginning, or restore what was kept of it; keep it for the next start."""
+        self._shared = None
+        messages = [Message(m.role, clean_text(m.content)) for m in shared.messages]
+        request = {"messages": [asdict(message) for message in messages], "bytes": 0}
+        if shared.kept_in is None or self._state is None or not self._state.inherited:
+            self._call("share", request)
+        else:
+            self._share_kept(self._state, request, shared.kept_in, state_key(model, messages))
+        self._shared = shared
+
+    def _share_kept(self, memory: StateMemory, request: dict[str, Any], folder: Path, key: str) -> None:
+        # A state is what the context holds of the beginning, and a few bytes for each of its cells.
+        largest = 2 * self._need.kv_bytes + (1 << 20) if self._need else 0
+        kept = read_state(folder, key, largest)
+        memory.fill(kept)
+        done = self._call("share", request | {"bytes": len(kept)})
+        size = count(done, "bytes")
+        if not done.get("restored") and 0 < size <= largest:
+            memory.resize(size)
+            if self._call("keep", {}).get("bytes") == size:
+                write_state(folder, key, memory.read(size))
+        memory.resize(0)
+
+    def _call(self, call: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for frame in self._frames(call, request):
+            result = frame.get("done", result)
+        return result
+
+    def _frames(self, call: str, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """What the child says in one call; a template that does not end is ended with its process."""
+        for frame in self._worker.stream(call, request):
+            if "rendering" in frame:
+                late = _("the model's chat template did not end")
+                self._kill_after(_RENDER_S, self._worker.running or 0, late)
+            elif "rendered" in frame:
+                self._unwatch()
+            else:
+                yield frame
+
+    @contextmanager
+    def _death_told(self) -> Generator[None]:
         try:
-            for frame in self._worker.stream("generate", request):
-                if "rendering" in frame:
-                    late = _("the model's chat template did not end")
-                    self._kill_after(_RENDER_S, self._worker.running or 0, late)
-                elif "rendered" in frame:
-                    self._unwatch()
-                else:
-                    event = event_of(frame, load_s)
-                    if event is not None:
-                        yield event
+            yield
         except WorkerDied as death:
             self._worker.kill()
-            self._model = None
+            self._model = self._shared = None
             how, self._killed = self._killed or str(death), ""
             raise EngineDied(_("the engine stopped: {how}. Load the model again.").format(how=how)) from None
         finally:

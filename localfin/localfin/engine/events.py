@@ -37,6 +37,8 @@ class LoadOptions:
     """Layers to offload; auto takes what fits the free device memory where the build has a GPU backend."""
     adapters: tuple[Lora, ...] = ()
     """Used from the start."""
+    sequences: int = 0
+    """Answers that `answer_many` makes at once, at most 64, which share the context; 0 where it is not called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,28 @@ class Sampling:
     max_tokens: int | None = None
     """None: until the model stops or the context is full."""
     seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The beginning that many questions have in common."""
+
+    messages: tuple[Message, ...]
+    """The last one is the user's; each question's own text is put behind it."""
+    max_tokens: int
+    """Of each answer."""
+    kept_in: Path | None = None
+    """A folder in which the computed beginning is kept for the next start; None keeps none. Linux only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One of many."""
+
+    text: str
+    """Never read as control tokens."""
+    grammar: str = ""
+    """GBNF with the root `root`, which the answer keeps to; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +136,18 @@ class Finished:
 Event = Prefill | Text | Finished
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One of many answers, whole; they come as they end."""
+
+    question: int
+    """Its place among the questions, from 0."""
+    text: str
+    reason: FinishReason
+    tokens: int
+    """Made for it."""
+
+
 class Engine(Protocol):
     """One model in one place. Calls block; `cancel` may come from any thread."""
 
@@ -134,6 +170,14 @@ class Engine(Protocol):
 
     def generate(self, messages: Sequence[Message], sampling: Sampling = Sampling()) -> Iterator[Event]:
         """Prefill and Text events, then exactly one Finished. Raises ContextFull, EngineDied."""
+        ...
+
+    def answer_many(self, shared: Shared, questions: Sequence[Question]) -> Iterator[Answered]:
+        """The likeliest answers, several at once, as many as `LoadOptions.sequences` says; the beginning is read once.
+
+        Each question is answered once, in no particular order; after `cancel` the rest is missing. Raises ContextFull
+        where a question does not fit, InputRefused where the chat template has no place for it, EngineDied.
+        """
         ...
 
     def cancel(self) -> None:

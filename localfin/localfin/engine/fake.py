@@ -10,6 +10,7 @@ from pathlib import Path
 from localfin.engine.errors import ContextFull, EngineDied
 from localfin.engine.events import (
     AdapterInfo,
+    Answered,
     Event,
     Finished,
     FinishReason,
@@ -18,7 +19,9 @@ from localfin.engine.events import (
     Message,
     ModelInfo,
     Prefill,
+    Question,
     Sampling,
+    Shared,
     Text,
     Usage,
 )
@@ -47,12 +50,14 @@ class Answer:
 class FakeEngine:
     """An Engine that plays `answers` in order and then again from the first.
 
-    `asked` keeps what every `generate` was given, for tests to look at. A path that does not exist is NotFound, as
-    with the real engine; any existing file loads.
+    `asked` keeps what every `generate` was given, `asked_many` what every `answer_many` was, for tests to look at.
+    The answers to many come last question first, as the real one's come in any order. A path that does not exist is
+    NotFound, as with the real engine; any existing file loads.
     """
 
     def __init__(self, answers: Sequence[Answer | str] = ("Hello.",), *, load_delay_s: float = 0.0) -> None:
         self.asked: list[tuple[tuple[Message, ...], Sampling]] = []
+        self.asked_many: list[tuple[Shared, tuple[Question, ...]]] = []
         self.loads: list[tuple[Path, LoadOptions]] = []
         self._answers = itertools.cycle([a if isinstance(a, Answer) else Answer(a) for a in answers])
         self._load_delay_s = load_delay_s
@@ -101,6 +106,13 @@ class FakeEngine:
         self._cancelled.clear()
         return self._play(next(self._answers), sampling)
 
+    def answer_many(self, shared: Shared, questions: Sequence[Question]) -> Iterator[Answered]:
+        if self._model is None:
+            raise EngineDied("the engine has no model: load one first")
+        self.asked_many.append((shared, tuple(questions)))
+        self._cancelled.clear()
+        return self._play_many(shared, len(questions))
+
     def cancel(self) -> None:
         self._cancelled.set()
 
@@ -141,3 +153,16 @@ class FakeEngine:
             reason = "cancelled"
         spent = max(time.monotonic() - started, 1e-9)
         yield Finished(reason, Usage(answer.prompt_tokens, pieces, prefill_s, pieces / spent, load_s))
+
+    def _play_many(self, shared: Shared, count: int) -> Iterator[Answered]:
+        answers = [next(self._answers) for _number in range(count)]
+        for number, answer in reversed(list(enumerate(answers))):
+            text, tokens, reason = "", 0, "stop"
+            for event in self._play(answer, Sampling(max_tokens=shared.max_tokens)):
+                if isinstance(event, Text):
+                    text, tokens = text + event.text, tokens + 1
+                elif isinstance(event, Finished):
+                    reason = event.reason
+            if reason == "cancelled":
+                return
+            yield Answered(number, text, "length" if reason == "length" else "stop", tokens)

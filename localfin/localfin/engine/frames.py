@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from localfin.engine.events import Event, Finished, FinishReason, Prefill, Text, Usage
+from localfin.engine.events import Answered, Event, Finished, FinishReason, Prefill, Text, Usage
 from localfin.text import clean_text
 from localfin_models.language import _
 from localfin_models.worker import WorkerDied
@@ -31,6 +31,17 @@ def event_of(frame: Mapping[str, Any], load_s: float) -> Event | None:
                 load_s=load_s,
             )
             return Finished(_REASONS[reason], usage)
+        case _:
+            raise _broken()
+
+
+def answered_of(frame: Mapping[str, Any], questions: int) -> Answered:
+    """One of so many answers."""
+    match frame:
+        case {"answered": [number, str(text), str(reason), tokens]} if (
+            reason in _REASONS and _whole(number) < questions
+        ):
+            return Answered(_whole(number), clean_text(text), _REASONS[reason], _whole(tokens))
         case _:
             raise _broken()
 

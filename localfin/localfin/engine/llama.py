@@ -37,50 +37,52 @@ class Timing:
 
 
 class Llama:
-    """A loaded model with one context and one sequence. `cancelled` is the C string that stops it when non-empty.
+    """A loaded model with one context. `cancelled` is the C string that stops it when non-empty.
 
+    `generate` uses sequence 0; the context has room for `sequences` more beside it.
     Nothing but adapters is ever freed: its process ends with it.
     """
 
     def __init__(
-        self, binding: Any, log: Log, files: Sequence[Path], n_ctx: int, threads: int, gpu_layers: int, cancelled: Any
-    ) -> None:
-        self._b = binding
+        self, binding: Any, log: Log, files: Sequence[Path], n_ctx: int, threads: int, gpu_layers: int, cancelled: Any,
+        sequences: int = 0,
+    ) -> None:  # fmt: skip
+        self.binding = binding
         self._cancelled = cancelled
         self._abort = abort_callback(binding)
         self._log = log
         self._adapters: dict[str, Any] = {}
         """Those in memory, in use or about to be."""
-        self._cached: list[int] = []
-        """The tokens whose keys and values the context holds, in order."""
+        self.held: list[int] = []
+        """The tokens whose keys and values sequence 0 holds, in order."""
         log.clear()
         self._model = self._load_model(files, gpu_layers, log)
-        self._context = self._make_context(n_ctx, threads, log)
-        self._vocab = binding.llama_model_get_vocab(self._model)
-        self._memory = binding.llama_get_memory(self._context)
-        self._strip_first = binding.llama_vocab_type(self._vocab) == binding.LLAMA_VOCAB_TYPE_SPM
+        self.context = self._make_context(n_ctx, threads, sequences, log)
+        self.vocab = binding.llama_model_get_vocab(self._model)
+        self.memory = binding.llama_get_memory(self.context)
+        self._strip_first = binding.llama_vocab_type(self.vocab) == binding.LLAMA_VOCAB_TYPE_SPM
         kinds = (binding.LLAMA_VOCAB_TYPE_SPM, binding.LLAMA_VOCAB_TYPE_BPE)
-        self._spells_whole = binding.llama_vocab_type(self._vocab) in kinds
-        self.n_ctx = int(binding.llama_n_ctx(self._context))
+        self._spells_whole = binding.llama_vocab_type(self.vocab) in kinds
+        self.n_ctx = int(binding.llama_n_ctx(self.context))
 
     @property
     def chat_template(self) -> str | None:
-        template = self._b.llama_model_chat_template(self._model, None)
+        template = self.binding.llama_model_chat_template(self._model, None)
         return template.decode("utf-8", "replace") if template else None
 
     def token_text(self, which: str) -> str:
         """The spelling of the `bos` or `eos` token; empty where the vocabulary has none."""
-        token = getattr(self._b, f"llama_vocab_{which}")(self._vocab)
+        token = getattr(self.binding, f"llama_vocab_{which}")(self.vocab)
         if token < 0:
             return ""
-        return (self._b.llama_vocab_get_text(self._vocab, token) or b"").decode("utf-8", "replace")
+        return (self.binding.llama_vocab_get_text(self.vocab, token) or b"").decode("utf-8", "replace")
 
     def tokenize(self, text: str, *, add_bos: bool, special: bool = True) -> list[int]:
         """Token ids. `add_bos` adds one where the model wants it; `special` reads control tokens spelled in `text`."""
         data = text.encode("utf-8", "replace")
         room = len(data) + 8
-        tokens = (self._b.llama_token * room)()
-        count = self._b.llama_tokenize(self._vocab, data, len(data), tokens, room, add_bos, special)
+        tokens = (self.binding.llama_token * room)()
+        count = self.binding.llama_tokenize(self.vocab, data, len(data), tokens, room, add_bos, special)
         if count < 0:
             raise LocalfinError(_("the text could not be split into tokens"))
         return list(tokens[:count])
@@ -100,13 +102,13 @@ class Llama:
 
     def _longest_token(self) -> int:
         """Bytes. The spelling of a token is never shorter than the text it stands for."""
-        spell, vocab = self._b.llama_vocab_get_text, self._vocab
-        return max(len(spell(vocab, token) or b"") for token in range(self._b.llama_vocab_n_tokens(vocab)))
+        spell, vocab = self.binding.llama_vocab_get_text, self.vocab
+        return max(len(spell(vocab, token) or b"") for token in range(self.binding.llama_vocab_n_tokens(vocab)))
 
     def load_adapter(self, name: str, path: Path) -> None:
         """Into memory, under a name for `use_adapters`. Raises InputRefused with llama.cpp's reason."""
         self._log.clear()
-        adapter = self._b.llama_adapter_lora_init(self._model, os.fsencode(path))
+        adapter = self.binding.llama_adapter_lora_init(self._model, os.fsencode(path))
         if not adapter:
             reason = self._log.reason() or _("no reason given")
             raise InputRefused(_("llama.cpp cannot load the adapter: {reason}").format(reason=reason))
@@ -114,14 +116,17 @@ class Llama:
 
     def use_adapters(self, scales: Mapping[str, float]) -> None:
         """Exactly these from now on, by name, each with its scale. The others in memory are freed."""
-        b, count = self._b, len(scales)
+        b, count = self.binding, len(scales)
         chosen = (b.llama_adapter_lora_p_ctypes * count)(*(self._adapters[name] for name in scales))
-        b.llama_set_adapters_lora(self._context, chosen, count, (ctypes.c_float * count)(*scales.values()))
+        b.llama_set_adapters_lora(self.context, chosen, count, (ctypes.c_float * count)(*scales.values()))
         for name in self._adapters.keys() - scales.keys():
             b.llama_adapter_lora_free(self._adapters.pop(name))
-        # Keys and values that the context holds were computed with the adapters before.
-        b.llama_memory_clear(self._memory, True)
-        self._cached.clear()
+        self.forget()  # what the context holds was computed with the adapters before
+
+    def forget(self) -> None:
+        """Empty the context."""
+        self.binding.llama_memory_clear(self.memory, True)
+        self.held.clear()
 
     def generate(
         self,
@@ -139,7 +144,7 @@ class Llama:
             raise ContextFull(reason.format(tokens=len(prompt), n_ctx=self.n_ctx))
         timing.prompt_tokens = len(prompt)
         started = time.perf_counter()
-        complete = self._prefill(prompt, progress)
+        complete = self.prefill(prompt, progress)
         timing.prefill_s = time.perf_counter() - started
         if not complete:
             timing.reason = "cancelled"
@@ -150,20 +155,22 @@ class Llama:
             yield from self._decode(chain, sampling.max_tokens, timing)
         finally:
             timing.decode_s = time.perf_counter() - started
-            self._b.llama_sampler_free(chain)
+            self.binding.llama_sampler_free(chain)
 
-    def _prefill(self, prompt: Sequence[int], progress: Callable[[int, int], None]) -> bool:
-        """Compute what the context does not hold yet, at least the last token. False if it was cancelled."""
+    def prefill(self, prompt: Sequence[int], progress: Callable[[int, int], None]) -> bool:
+        """Compute what sequence 0 does not hold yet, at least the last token. False if it was cancelled."""
         done = self._reuse(prompt)
         total = len(prompt)
         progress(done, total)
-        tokens = (self._b.llama_token * total)(*prompt)
+        tokens = (self.binding.llama_token * total)(*prompt)
         while done < total:
             count = min(BATCH, total - done)
-            start = ctypes.cast(ctypes.byref(tokens, done * ctypes.sizeof(self._b.llama_token)), self._b.llama_token_p)
-            if not self._compute(self._b.llama_batch_get_one(start, count)):
+            start = ctypes.cast(
+                ctypes.byref(tokens, done * ctypes.sizeof(self.binding.llama_token)), self.binding.llama_token_p
+            )
+            if not self.compute(self.binding.llama_batch_get_one(start, count)):
                 return False
-            self._cached.extend(prompt[done : done + count])
+            self.held.extend(prompt[done : done + count])
             done += count
             progress(done, total)
         return True
@@ -171,34 +178,34 @@ class Llama:
     def _reuse(self, prompt: Sequence[int]) -> int:
         """Keep the longest common beginning of what was computed before and `prompt`; returns its length."""
         same = 0
-        for old, new in zip(self._cached, prompt[:-1], strict=False):
+        for old, new in zip(self.held, prompt[:-1], strict=False):
             if old != new:
                 break
             same += 1
         # Some memories (recurrent, sliding window) cannot go back to a position: then start over.
-        if not self._b.llama_memory_seq_rm(self._memory, 0, same, -1):
-            self._b.llama_memory_clear(self._memory, True)
+        if not self.binding.llama_memory_seq_rm(self.memory, 0, same, -1):
+            self.binding.llama_memory_clear(self.memory, True)
             same = 0
-        del self._cached[same:]
+        del self.held[same:]
         return same
 
-    def _compute(self, batch: Any) -> bool:
+    def compute(self, batch: Any) -> bool:
         """True when done, False when cancelled."""
         if self._cancelled[0] != b"\x00":
             return False
-        answer = self._b.llama_decode(self._context, batch)
+        answer = self.binding.llama_decode(self.context, batch)
         if answer == 0:
             return True
         # What an aborted or failed step left half done is taken out again.
-        if not self._b.llama_memory_seq_rm(self._memory, 0, len(self._cached), -1):
-            self._b.llama_memory_clear(self._memory, True)
-            self._cached.clear()
+        if not self.binding.llama_memory_seq_rm(self.memory, 0, len(self.held), -1):
+            self.binding.llama_memory_clear(self.memory, True)
+            self.held.clear()
         if answer == _ABORTED:
             return False
         raise LocalfinError(_("llama.cpp could not compute this step (code {code})").format(code=answer))
 
     def _decode(self, chain: Any, max_tokens: int | None, timing: Timing) -> Iterator[str]:
-        b, vocab, context = self._b, self._vocab, self._context
+        b, vocab, context = self.binding, self.vocab, self.context
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         token = (b.llama_token * 1)()
         batch = b.llama_batch_get_one(token, 1)
@@ -211,32 +218,32 @@ class Llama:
                 return
             strip = 1 if self._strip_first and timing.completion_tokens == 0 else 0
             timing.completion_tokens += 1
-            text = decoder.decode(self._piece(token[0], buffer, strip))
+            text = decoder.decode(self.piece(token[0], buffer, strip))
             if text:
                 yield text
-            if len(self._cached) >= self.n_ctx:
+            if len(self.held) >= self.n_ctx:
                 break
             if timing.completion_tokens < limit:
-                if not self._compute(batch):
+                if not self.compute(batch):
                     timing.reason = "cancelled"
                     return
-                self._cached.append(token[0])
+                self.held.append(token[0])
         # Bytes of an unfinished character stay in the decoder: whole characters only.
         timing.reason = "length"
 
-    def _piece(self, token: int, buffer: Any, strip: int) -> bytes:
-        size = self._b.llama_token_to_piece(self._vocab, token, buffer, len(buffer), strip, False)
+    def piece(self, token: int, buffer: Any, strip: int) -> bytes:
+        size = self.binding.llama_token_to_piece(self.vocab, token, buffer, len(buffer), strip, False)
         if size < 0:
             buffer = ctypes.create_string_buffer(-size)
-            size = self._b.llama_token_to_piece(self._vocab, token, buffer, len(buffer), strip, False)
+            size = self.binding.llama_token_to_piece(self.vocab, token, buffer, len(buffer), strip, False)
         return bytes(buffer[: max(size, 0)])
 
     def _make_chain(self, sampling: Sampling) -> Any:
-        b = self._b
+        b = self.binding
         chain = b.llama_sampler_chain_init(b.llama_sampler_chain_default_params())
         steps: list[Any] = []
         if sampling.repeat_penalty != 1.0:
-            size = b.llama_vocab_n_tokens(self._vocab)
+            size = b.llama_vocab_n_tokens(self.vocab)
             steps.append(b.llama_sampler_init_penalties(size, _PENALTY_WINDOW, sampling.repeat_penalty, 0.0, 0.0))
         if sampling.temperature <= 0:
             steps.append(b.llama_sampler_init_greedy())
@@ -253,24 +260,27 @@ class Llama:
 
     def _load_model(self, files: Sequence[Path], gpu_layers: int, log: Log) -> Any:
         path, names = files[0], (ctypes.c_char_p * len(files))(*map(os.fsencode, files))
-        params = self._b.llama_model_default_params()
+        params = self.binding.llama_model_default_params()
         params.n_gpu_layers = gpu_layers
-        model = self._b.llama_model_load_from_splits(names, len(files), params)
+        model = self.binding.llama_model_load_from_splits(names, len(files), params)
         if not model:
             reason = log.reason() or _("no reason given")
             raise InputRefused(_("llama.cpp cannot load {path}: {reason}").format(path=path, reason=reason))
-        if not self._b.llama_model_has_decoder(model) or self._b.llama_model_has_encoder(model):
+        if not self.binding.llama_model_has_decoder(model) or self.binding.llama_model_has_encoder(model):
             raise InputRefused(_("{path} is no model that writes text").format(path=path))
         return model
 
-    def _make_context(self, n_ctx: int, threads: int, log: Log) -> Any:
-        params = self._b.llama_context_default_params()
+    def _make_context(self, n_ctx: int, threads: int, sequences: int, log: Log) -> Any:
+        params = self.binding.llama_context_default_params()
         params.n_ctx = n_ctx
         params.n_batch = params.n_ubatch = min(BATCH, n_ctx)
         params.n_threads = params.n_threads_batch = threads
+        if sequences:
+            # One buffer for all, in which cells can belong to several sequences: a beginning is shared, not copied.
+            params.n_seq_max, params.kv_unified = sequences + 1, True
         params.abort_callback = self._abort
         params.abort_callback_data = ctypes.cast(self._cancelled, ctypes.c_void_p)
-        context = self._b.llama_init_from_model(self._model, params)
+        context = self.binding.llama_init_from_model(self._model, params)
         if not context:
             reason = log.reason() or _("no reason given")
             raise NotEnough(

@@ -7,7 +7,7 @@ equality: no wording reaches it. Sentences are made from the evidence afterwards
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -22,6 +22,9 @@ MOST_REASONS = 5
 BATCH = 5_000
 """Rows whose evidence is fetched at once."""
 _SIGNALS = {signal.name: signal for signal in SIGNALS}
+
+
+Author = Literal["model", "template"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +55,17 @@ class Checked:
     """What speaks for fraud, the weightiest first, at most `MOST_REASONS`."""
     explanation: str | None = None
     """The reasons in a few words; None where nobody asked for them."""
+    explained_by: Author | None = None
+    """Who put them so."""
 
 
-Words = Callable[[Sequence[Checked]], Iterable[str | None]]
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    text: str
+    by: Author
+
+
+Words = Callable[[Sequence[Checked]], Iterable[Explanation | None]]
 """Explanations of some rows, one for each and in their order; None for a row that needs none."""
 
 
@@ -89,7 +100,10 @@ def judged(
         if words is None:
             yield from found
         else:
-            yield from (replace(each, explanation=text) for each, text in zip(found, words(found), strict=True))
+            yield from (
+                each if said is None else replace(each, explanation=said.text, explained_by=said.by)
+                for each, said in zip(found, words(found), strict=True)
+            )
 
 
 def _reasons(con: "DuckDBPyConnection", scorer: Scorer, rows: Sequence[int]) -> list[list[Reason]]:

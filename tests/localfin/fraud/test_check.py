@@ -7,7 +7,7 @@ import pytest
 from tests.localfin.conftest import Run
 from tests.localfin.fraud.desk import COLUMNS, history_and_new, transactions, write_csv
 
-KEYS = ["id", "verdict", "score", "reasons", "explanation"]
+KEYS = ["id", "verdict", "score", "reasons", "explanation", "explained_by"]
 
 
 def objects(text: str) -> list[dict[str, object]]:

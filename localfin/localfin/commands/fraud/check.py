@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
+from localfin.commands.fraud.explain import EXPLAIN, LANGUAGE, MODEL, explainer
 from localfin.commands.fraud.shared import COLUMNS, STRICT, Delay, database, say_read, scorer_of
 from localfin.text import clean_text
 from localfin_models.language import _
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from localfin.fraud.check import Checked
+    from localfin.fraud.explain import Language, Which
     from localfin.fraud.scorer import Scorer
 
 
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
 @click.option("--label-delay", type=Delay(), help=_("How long until a fraud is known. Default: the scorer's, else 7d."))
 @COLUMNS
 @STRICT
+@EXPLAIN
+@LANGUAGE
+@MODEL
 @click.option("--json", "as_json", is_flag=True, help=_("One JSON object a line."))
 def check(
     new: str | None,
@@ -51,6 +56,9 @@ def check(
     label_delay: timedelta | None,
     columns: Mapping[str, str] | None,
     strict: bool,
+    which: "Which | Literal['none']",
+    language: "Language | None",
+    model: str | None,
     as_json: bool,
 ) -> None:
     from localfin.fraud.check import judge, judged
@@ -60,12 +68,12 @@ def check(
         raise click.UsageError(_("name a file of transactions (- for a pipe), or one transaction with --tx"))
     scorer = scorer_of(scorer_at)
     delay = label_delay or (scorer.label.delay if scorer.label is not None else timedelta(days=7))
-    with database() as con:
+    with explainer(which, language, model) as words, database() as con:
         _read(con, new, tx, history, scorer, columns or {}, strict=strict)
         count = judge(con, scorer, delay)
         counts = Counter[str]()
         with ProgressBar(_("judged"), unit=_("transactions"), of_unit=1) as progress:
-            for checked in judged(con, scorer):
+            for checked in judged(con, scorer, words=words):
                 counts[checked.verdict] += 1
                 sys.stdout.write((json_line(checked) if as_json else _lines(checked)) + "\n")
                 progress(counts.total(), count)

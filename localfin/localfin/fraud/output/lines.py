@@ -10,7 +10,7 @@ _DECIMALS = 6
 
 
 def json_line(checked: "Checked") -> str:
-    """`id`, `verdict`, `score`, `reasons` (`signal`, `contribution`, `evidence`, `text`) and `explanation`."""
+    """`id`, `verdict`, `score`, `reasons` (`signal`, `contribution`, `evidence`, `text`), `explanation` and by whom."""
     reasons = [
         {
             "signal": reason.signal,
@@ -21,7 +21,8 @@ def json_line(checked: "Checked") -> str:
         for reason in checked.reasons
     ]
     facts = {"id": checked.id, "verdict": checked.verdict, "score": round(checked.score, _DECIMALS)}
-    return _ENCODE({**facts, "reasons": reasons, "explanation": checked.explanation})
+    words = {"explanation": checked.explanation, "explained_by": checked.explained_by}
+    return _ENCODE({**facts, "reasons": reasons, **words})
 
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode

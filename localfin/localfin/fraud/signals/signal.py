@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from string import Formatter
 from typing import Literal
 
-from localfin_models.language import _
+from localfin_models.language import _, translated
 
 Unit = Literal["transactions", "money", "ratio", "deviations", "share", "yes or no", "counterparties", "customers",
                "frauds", "days", "km/h"]  # fmt: skip
@@ -42,9 +42,9 @@ class Signal:
         [sentence] = self.say_all([list(self.figures(measured).values())])
         return sentence
 
-    def say_all(self, rows: Sequence[Sequence[float | None]]) -> list[str]:
-        """The same for many rows: of each the figures, in the order of `evidence`."""
-        text, fields = _compiled(_(self.sentence))
+    def say_all(self, rows: Sequence[Sequence[float | None]], language: str | None = None) -> list[str]:
+        """The same for many rows: of each the figures, in the order of `evidence`. `language` is `ko` or `en`."""
+        text, fields = _compiled(translated(self.sentence, language) if language else _(self.sentence))
         order = list(self.evidence)
         places = [(order.index(name), spec) for name, spec in fields]
         return [text % tuple([_figure(row[at], spec) for at, spec in places]) for row in rows]

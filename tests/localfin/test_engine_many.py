@@ -1,0 +1,213 @@
+"""Many answers at once in the real child: grammar, shared beginning, kept state, cancellation, deaths."""
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.localfin.tiny_gguf import END, byte, chain_of
+
+from localfin.engine import client
+from localfin.engine.client import LlamaEngine
+from localfin.engine.errors import ContextFull, EngineDied
+from localfin.engine.events import Answered, LoadOptions, Message, Question, Shared
+from localfin.engine.frames import answered_of
+from localfin.engine.kept import read_state, write_state
+from localfin_models.errors import InputRefused, LocalfinError
+from localfin_models.worker import WorkerDied
+
+TOLD = (Message("system", "Be brief. " * 8), Message("user", "Say "))
+QUESTIONS = [Question(f"{word} {number}") for number in range(4) for word in ("hello", "world", "가나")]
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[LlamaEngine]:
+    # Threads that wait for each other are slow where other processes want the same cores.
+    monkeypatch.setattr(client, "available_cores", lambda: 1)
+    made = LlamaEngine()
+    yield made
+    made.close()
+
+
+def texts(answers: Iterator[Answered]) -> list[str]:
+    """In the questions' order, each of which must have come once."""
+    found = sorted(answers, key=lambda answered: answered.question)
+    assert [answered.question for answered in found] == list(range(len(found)))
+    return [answered.text for answered in found]
+
+
+def test_sequences_say_together_what_each_would_say_alone(engine, make_gguf):
+    model, shared = make_gguf(name="random", n_ctx=2048), Shared(TOLD, 20)
+    engine.load(model, LoadOptions(sequences=1))
+    alone = texts(engine.answer_many(shared, QUESTIONS))
+    engine.load(model, LoadOptions(sequences=5))
+    assert texts(engine.answer_many(shared, QUESTIONS)) == alone
+    assert texts(engine.answer_many(shared, QUESTIONS[::-1])) == alone[::-1]
+    assert len(set(alone)) > 6
+
+
+def test_what_a_grammar_forbids_is_never_said(engine, endless):
+    engine.load(endless, LoadOptions(sequences=3, n_ctx=2048))
+    grammar = 'root ::= "x" [0-9]{3} ("가" | "나") "."'
+    answers = texts(engine.answer_many(Shared(TOLD, 40), [Question(q.text, grammar) for q in QUESTIONS]))
+    assert len(answers) == len(QUESTIONS)
+    assert all(re.fullmatch("x[0-9]{3}[가나][.]", answer) for answer in answers)
+
+
+def test_an_answer_ends_with_its_tokens_or_by_itself(engine, endless, make_gguf):
+    engine.load(endless, LoadOptions(sequences=2, n_ctx=1024))
+    ends = list(engine.answer_many(Shared(TOLD, 5), QUESTIONS[:3]))
+    assert {(end.reason, end.tokens) for end in ends} == {("length", 5)}
+    engine.load(make_gguf(name="ok", chain=chain_of(*byte("\nok"), END)), LoadOptions(sequences=2))
+    assert [(a.text, a.reason) for a in engine.answer_many(Shared(TOLD, 9), [Question("x")])] == [("ok", "stop")]
+
+
+def test_a_grammar_that_is_none_is_an_error_and_the_child_lives(engine, endless):
+    engine.load(endless, LoadOptions(sequences=2, n_ctx=1024))
+    with pytest.raises(LocalfinError, match="grammar"):
+        list(engine.answer_many(Shared(TOLD, 5), [Question("x"), Question("x", "root ::= (")]))
+    assert len(texts(engine.answer_many(Shared(TOLD, 5), QUESTIONS))) == len(QUESTIONS)
+
+
+def test_a_question_without_room_is_refused_and_more_than_fit_at_once_take_turns(engine, endless):
+    engine.load(endless, LoadOptions(sequences=8, n_ctx=256))
+    with pytest.raises(ContextFull, match="the context holds 256"):
+        list(engine.answer_many(Shared(TOLD, 5), [Question("x" * 300)]))
+    assert len(texts(engine.answer_many(Shared(TOLD, 50), QUESTIONS))) == len(QUESTIONS)
+
+
+def test_a_template_without_the_question_is_refused(engine, make_gguf):
+    engine.load(make_gguf(name="deaf", template="nothing{{ '\n' }}"), LoadOptions(sequences=2))
+    with pytest.raises(InputRefused, match="as it is"):
+        list(engine.answer_many(Shared(TOLD, 5), QUESTIONS))
+
+
+def test_cancel_leaves_the_rest_out_and_the_context_usable(engine, endless):
+    engine.load(endless, LoadOptions(sequences=2, n_ctx=2048))
+    came = []
+    for answered in engine.answer_many(Shared(TOLD, 40), QUESTIONS * 20):
+        came.append(answered)
+        engine.cancel()
+    assert 0 < len(came) < len(QUESTIONS) * 20
+    assert len(texts(engine.answer_many(Shared(TOLD, 5), QUESTIONS))) == len(QUESTIONS)
+
+
+def test_a_killed_child_is_told(engine, endless):
+    engine.load(endless, LoadOptions(sequences=2, n_ctx=2048))
+    answers = engine.answer_many(Shared(TOLD, 40), QUESTIONS * 20)
+    next(answers)
+    os.kill(engine.pid, signal.SIGKILL)
+    with pytest.raises(EngineDied, match="SIGKILL"):
+        list(answers)
+    with pytest.raises(EngineDied):
+        engine.answer_many(Shared(TOLD, 5), QUESTIONS)
+
+
+def test_a_model_loaded_for_chats_answers_one_at_a_time(engine, speaker):
+    engine.load(speaker)
+    with pytest.raises(LocalfinError, match="without sequences"):
+        engine.answer_many(Shared(TOLD, 5), QUESTIONS)
+
+
+# The state on disk
+
+
+@pytest.fixture
+def restored(engine, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each beginning was restored."""
+    seen: list[bool] = []
+    call = engine._call
+
+    def spied(name: str, request: dict) -> dict:
+        done = call(name, request)
+        if name == "share":
+            seen.append(done["restored"])
+        return done
+
+    monkeypatch.setattr(engine, "_call", spied)
+    return seen
+
+
+def test_the_beginning_is_restored_at_the_next_start_and_nothing_else_changes(engine, make_gguf, tmp_path, restored):
+    model, folder = make_gguf(name="random", n_ctx=2048), tmp_path / "states"
+    shared = Shared(TOLD, 20, folder)
+    engine.load(model, LoadOptions(sequences=3))
+    first = texts(engine.answer_many(shared, QUESTIONS))
+    assert texts(engine.answer_many(shared, QUESTIONS)) == first
+    [kept] = folder.iterdir()
+    engine.load(model, LoadOptions(sequences=3))
+    assert texts(engine.answer_many(shared, QUESTIONS)) == first
+    assert restored == [False, True]
+    other = Shared((Message("system", "Be long. " * 8), TOLD[1]), 20, folder)
+    texts(engine.answer_many(other, QUESTIONS[:1]))
+    assert restored == [False, True, False]
+    assert len(list(folder.iterdir())) == 2
+    assert kept.exists()
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "another's"])
+def test_a_damaged_state_is_passed_over_and_written_anew(engine, speaker, tmp_path, restored, damage):
+    shared = Shared(TOLD, 20, tmp_path / "states")
+    engine.load(speaker, LoadOptions(sequences=2))
+    first = texts(engine.answer_many(shared, QUESTIONS[:2]))
+    [kept] = (tmp_path / "states").iterdir()
+    whole = kept.read_bytes()
+    at = len(whole) // 2
+    kept.write_bytes({
+        "cut": whole[:-7],
+        "flipped": whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :],
+        "empty": b"",
+        "another's": whole.replace(kept.stem.encode(), b"0" * 64, 1),
+    }[damage])  # fmt: skip
+    engine.load(speaker, LoadOptions(sequences=2))
+    assert texts(engine.answer_many(shared, QUESTIONS[:2])) == first
+    assert restored == [False, False]
+    assert kept.read_bytes() == whole
+
+
+def test_bytes_with_the_right_checksum_that_are_no_state_are_refused_by_the_child(engine, speaker, tmp_path, restored):
+    folder = tmp_path / "states"
+    shared = Shared(TOLD, 20, folder)
+    engine.load(speaker, LoadOptions(sequences=2))
+    first = texts(engine.answer_many(shared, QUESTIONS[:2]))
+    [kept] = folder.iterdir()
+    write_state(folder, kept.stem, b"\x00" * 500)
+    engine.load(speaker, LoadOptions(sequences=2))
+    assert texts(engine.answer_many(shared, QUESTIONS[:2])) == first
+    assert restored == [False, False]
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(engine, speaker, tmp_path):
+    (tmp_path / "states").write_text("a file")
+    engine.load(speaker, LoadOptions(sequences=2))
+    assert len(texts(engine.answer_many(Shared(TOLD, 20, tmp_path / "states"), QUESTIONS[:2]))) == 2
+
+
+def test_states_are_few_and_none_is_longer_than_allowed(tmp_path):
+    for number in range(6):
+        write_state(tmp_path, f"{number:064}", bytes([number]) * 100)
+        os.utime(tmp_path / f"{number:064}.state", (number, number))
+    assert sorted(path.stem[-1] for path in tmp_path.iterdir()) == ["2", "3", "4", "5"]
+    assert read_state(tmp_path, f"{5:064}", 100) == b"\x05" * 100
+    assert read_state(tmp_path, f"{5:064}", 99) == b""
+    assert read_state(Path(tmp_path / "missing"), f"{5:064}", 99) == b""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [2, "x", "stop", 1],
+        [-1, "x", "stop", 1],
+        [True, "x", "stop", 1],
+        [0, 1, "stop", 1],
+        [0, "x", "other", 1],
+        [0, "x", "stop", 0.5],
+        [0, "x", "stop"],
+        "x",
+    ],
+)
+def test_what_a_taken_over_engine_answers_is_checked(said):
+    with pytest.raises(WorkerDied, match="no answer"):
+        answered_of({"answered": said}, 2)
