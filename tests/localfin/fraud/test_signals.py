@@ -16,6 +16,7 @@ from tests.localfin.fraud.signals_oracle import DAY, START, Transaction, Values,
 from localfin.fraud.signals import SIGNALS, Settings, Threshold, compute, evidence
 from localfin.fraud.signals.dialect import DUCKDB, SPARK
 from localfin.fraud.signals.engine import evidence_query, joins, measured, signals_query
+from localfin.fraud.signals.stage import Wanted
 from localfin.fraud.signals.stages import stages
 from localfin_models.errors import InputRefused
 
@@ -402,7 +403,7 @@ def test_the_sql_is_in_words_that_spark_has_too() -> None:
     words = "and as by case else from in join on or over select then using when where window"
     both = {*functions.split(), *words.split()}
     for dialect in (DUCKDB, SPARK):
-        plan = stages(WEEK, dialect)
+        plan = stages(WEEK, dialect, Wanted())
         queries = [stage.query() for stage in plan]
         queries += [signals_query(measured(WEEK), joins(plan)), evidence_query(measured(WEEK), joins(plan))]
         own = {"epoch_us", "hour", "isodow"} if dialect is DUCKDB else {"unix_micros", "hour", "weekday"}

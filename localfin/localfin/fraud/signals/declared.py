@@ -131,7 +131,7 @@ _LAST_FRAUD = Signal(
     name="counterparty_days_since_fraud",
     unit="days",
     sentence=_("{since} d since the last known fraud at the counterparty"),
-    expression=f"(t - last_fraud_t) / {DAY_US}.0",
+    expression=f"(t - last_fraud_t) / {DAY_US}e0",
     evidence={"since": "counterparty_days_since_fraud"},
     labels=True,
 )
@@ -166,14 +166,14 @@ _HABIT = (
         unit="share",
         sentence=_("{same} of the customer's {count} transactions before were in this hour of the day ({hour} h)"),
         # One is added per hour of the day, so that a customer of few transactions has no habit yet.
-        expression="(same_hour + 1) / (past_count + 24.0)",
+        expression="(same_hour + 1) / (past_count + 24e0)",
         evidence={"same": "same_hour", "count": "past_count", "hour": "hour"},
     ),
     Signal(
         name="weekday_share",
         unit="share",
         sentence=_("{same} of the customer's {count} transactions before were on this day of the week"),
-        expression="(same_weekday + 1) / (past_count + 7.0)",
+        expression="(same_weekday + 1) / (past_count + 7e0)",
         evidence={"same": "same_weekday", "count": "past_count"},
     ),
     Signal(
@@ -189,7 +189,7 @@ _HABIT = (
         unit="share",
         sentence=_("At {hour} h; {night} of the customer's {count} transactions before were at night"),
         expression="CASE WHEN past_count IS NULL THEN NULL WHEN night = 0 THEN 0"
-        " WHEN night = 1 THEN 1 - (coalesce(past_night, 0) + 1) / (past_count + 2.0) END",
+        " WHEN night = 1 THEN 1 - (coalesce(past_night, 0) + 1) / (past_count + 2e0) END",
         evidence={"hour": "hour", "night": "past_night", "count": "past_count"},
     ),
     Signal(
@@ -204,7 +204,7 @@ _HABIT = (
         name="country_share",
         unit="share",
         sentence=_("{same} of the customer's {count} transactions before were in this country"),
-        expression="(same_country + 1) / (past_countries + 2.0)",
+        expression="(same_country + 1) / (past_countries + 2e0)",
         evidence={"same": "same_country", "count": "past_countries"},
     ),
     Signal(
@@ -222,7 +222,7 @@ _TRAVEL = Signal(
     unit="km/h",
     sentence=_("{km} km from the customer's transaction {minutes} min before: {speed} km/h"),
     # Less than a minute counts as one: times are often cut to minutes.
-    expression=f"travel_km / (greatest(travel_us, {HOUR_US // 60}) / {HOUR_US}.0)",
+    expression=f"travel_km / (greatest(travel_us, {HOUR_US // 60}) / {HOUR_US}e0)",
     evidence={"km": "travel_km", "minutes": "travel_minutes", "speed": "travel_speed"},
 )
 
@@ -253,7 +253,7 @@ _DORMANT = (
         name="days_since_previous",
         unit="days",
         sentence=_("{pause} d since the customer's transaction before"),
-        expression=f"since_previous / {DAY_US}.0",
+        expression=f"since_previous / {DAY_US}e0",
         evidence={"pause": "days_since_previous"},
     ),
     Signal(
@@ -267,7 +267,7 @@ _DORMANT = (
         name="dormant_days",
         unit="days",
         sentence=_("The customer was inactive for {pause} d until the last {days} d, with {count} transactions since"),
-        expression=f"CASE WHEN past_count > 0 THEN longest_pause / {DAY_US}.0 END",
+        expression=f"CASE WHEN past_count > 0 THEN longest_pause / {DAY_US}e0 END",
         evidence={"pause": "dormant_days", "count": "count_1d", "days": 1},
     ),
 )

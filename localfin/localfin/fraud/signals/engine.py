@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from localfin.fraud.signals.declared import SIGNALS
 from localfin.fraud.signals.dialect import DUCKDB, Dialect
 from localfin.fraud.signals.settings import Settings
-from localfin.fraud.signals.stages import DAY_US, Stage, stages
+from localfin.fraud.signals.stage import Stage, Wanted
+from localfin.fraud.signals.stages import DAY_US, stages
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -24,7 +25,9 @@ def compute(con: "DuckDBPyConnection", settings: Settings, *, rows: Literal["all
     judged: row and, as DOUBLE, what the signals' evidence names. Both are temporary tables of the connection, and take
     the place of those of a call before.
     """
-    plan = stages(settings, DUCKDB, _wanted(rows))
+    chosen = chosen_rows(rows)
+    [first] = con.execute(f"SELECT epoch_us(min(time)) FROM transactions WHERE {chosen}").fetchall()[0]
+    plan = stages(settings, DUCKDB, Wanted(chosen, first))
     joined, named = joins(plan), measured(settings)
     for stage in plan:
         con.execute(_created(con, stage, DUCKDB))
@@ -52,13 +55,13 @@ def measured(settings: Settings) -> Mapping[str, str]:
     return {
         "prior_weight": repr(float(settings.prior_weight)),
         "abroad": foreign,
-        "past_spread": "CASE WHEN past_amounts > 1 THEN greatest(past_deviation, 0.01 * abs(past_mean)) END",
-        "usual_us": "(t - since_previous - first_t) / nullif(past_count - 1.0, 0)",
-        "usual_days": f"(t - since_previous - first_t) / nullif(past_count - 1.0, 0) / {DAY_US}.0",
+        "past_spread": "CASE WHEN past_amounts > 1 THEN greatest(past_deviation, 1e-2 * abs(past_mean)) END",
+        "usual_us": "(t - since_previous - first_t) / nullif(past_count - 1e0, 0)",
+        "usual_days": f"(t - since_previous - first_t) / nullif(past_count - 1e0, 0) / {DAY_US}e0",
         # greatest and least pass over NULL, which is why they need a condition here.
-        "travel_km": f"CASE WHEN travel_us IS NOT NULL THEN {2 * _EARTH_KM} * asin(sqrt(least(1.0, "
+        "travel_km": f"CASE WHEN travel_us IS NOT NULL THEN {2 * _EARTH_KM} * asin(sqrt(least(1e0, "
         f"{latitudes} * {latitudes} + {cosines} * {longitudes} * {longitudes}))) END",
-        "travel_minutes": "travel_us / 60000000.0",
+        "travel_minutes": "travel_us / 6e7",
     }
 
 
@@ -85,7 +88,8 @@ def _numbers(expressions: Mapping[str, str], named: Mapping[str, str], joined: s
     return f"SELECT row,\n  {columns}\nFROM (SELECT *, {beyond} FROM {joined} WHERE {where}) AS measured"
 
 
-def _wanted(rows: Literal["all", "new"] | datetime) -> str:
+def chosen_rows(rows: Literal["all", "new"] | datetime) -> str:
+    """SQL over `transactions`."""
     if isinstance(rows, datetime):
         since = rows if rows.tzinfo is None else rows.astimezone(UTC).replace(tzinfo=None)
         return f"is_new OR time >= TIMESTAMP '{since.isoformat(sep=' ')}'"

@@ -17,12 +17,11 @@ through `until_pair` of the older row. (`until_pair` looks forward from a row th
 the window's length: not past the row that is judged.)
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 from localfin.fraud.signals.dialect import Dialect
 from localfin.fraud.signals.settings import Settings
+from localfin.fraud.signals.stage import Stage, Wanted
 
 DAYS = (1, 7, 30)
 """The windows' lengths."""
@@ -31,78 +30,54 @@ DAY_US = 24 * HOUR_US
 HUNDREDTHS = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """SELECT row, measures FROM source WHERE condition WINDOW windows."""
-
-    name: str
-    source: str
-    measures: Mapping[str, str]
-    windows: Mapping[str, str] = field(default_factory=dict[str, str])
-    where: str = "TRUE"
-    carried: str = "row"
-    """Columns that go on as they are."""
-    read_by_stages: bool = False
-    """Whether another stage reads it, so that it needs every row and not only those whose signals are wanted."""
-    needs: str | None = None
-    """A column of `transactions`: where none has a value, the stage is left out and its measures are NULL."""
-
-    def query(self) -> str:
-        carried = self.carried if self.read_by_stages else f"{self.carried}, wanted"
-        columns = ",\n  ".join([carried, *(f"{sql} AS {name}" for name, sql in self.measures.items())])
-        windows = ",\n  ".join(f"{name} AS ({sql})" for name, sql in self.windows.items())
-        over = f"\nWINDOW {windows}" if windows else ""
-        query = f"SELECT {columns}\nFROM {self.source}\nWHERE {self.where}{over}"
-        if self.read_by_stages:
-            return query
-        return f"SELECT {', '.join([self.carried, *self.measures])} FROM (\n{query}\n) AS every WHERE wanted"
-
-
-def stages(settings: Settings, dialect: Dialect, wanted: str = "TRUE") -> tuple[Stage, ...]:
-    """In the order in which they are computed; the first two give the table `paired` that the others read.
-
-    `wanted` is SQL over `transactions`: the rows whose signals are wanted. All rows are read, whatever it says.
-    """
+def stages(settings: Settings, dialect: Dialect, wanted: Wanted) -> tuple[Stage, ...]:
+    """In the order in which they are computed; the first two give the table `paired` that the others read."""
     return (
         _moments(settings, dialect, wanted),
-        _pairs(settings),
+        _pairs(settings, wanted),
         _customers(),
+        _nights(),
+        _recent_counts(wanted),
         _amounts(settings),
-        _near(),
-        _recent(),
+        _recent_sums(wanted),
+        _near(wanted),
+        _last_day(),
         _habit("hour", "same_hour"),
         _habit("weekday", "same_weekday"),
         _countries(),
         _travel(),
-        _counterparties(settings),
-        _overall(settings),
+        _payers(wanted),
+        _labels(settings, wanted),
+        _frauds(settings),
+        _overall(settings, dialect, wanted),
     )
 
 
-def _moments(settings: Settings, dialect: Dialect, wanted: str) -> Stage:
+def _moments(settings: Settings, dialect: Dialect, wanted: Wanted) -> Stage:
     """`transactions` with times and amounts as numbers."""
     first, end = settings.night
     within = "AND" if first <= end else "OR"
     hour = dialect.hour.format(time="local_time")
     return Stage(
         name="moments",
-        read_by_stages=True,
+        kept="TRUE",
         source="transactions",
+        where=wanted.related(),
         carried="row, is_new, customer, counterparty, currency, country, amount, latitude, longitude",
         measures={
-            "wanted": wanted,
+            "wanted": wanted.rows,
             "t": dialect.microseconds.format(time="time"),
             "hour": hour,
             "weekday": dialect.weekday.format(time="local_time"),
             "night": f"CASE WHEN {hour} >= {first} {within} {hour} < {end} THEN 1 WHEN {hour} IS NOT NULL THEN 0 END",
             "hundredths": f"round(amount * {HUNDREDTHS})",
             "fraud": "CASE WHEN label THEN 1 WHEN NOT label THEN 0 END",
-            "threshold": _threshold(settings, dialect),
+            "threshold": _threshold(settings),
         },
     )
 
 
-def _threshold(settings: Settings, dialect: Dialect) -> str:
+def _threshold(settings: Settings) -> str:
     """The reporting threshold in force, by currency and local day."""
     latest_first = sorted(settings.thresholds, key=lambda threshold: threshold.since, reverse=True)
     cases = [
@@ -113,43 +88,67 @@ def _threshold(settings: Settings, dialect: Dialect) -> str:
     return f"CAST(CASE {' '.join(cases)} END AS DOUBLE)" if cases else "CAST(NULL AS DOUBLE)"
 
 
-def _pairs(settings: Settings) -> Stage:
+def _pairs(settings: Settings, wanted: Wanted) -> Stage:
     """Each row with what the same customer did before at the same counterparty, and when next."""
     known = "customer IS NOT NULL AND counterparty IS NOT NULL"
     return Stage(
         name="paired",
-        read_by_stages=True,
+        kept="TRUE",
         source="moments",
         carried="row, is_new, wanted, customer, counterparty, currency, country, amount, latitude, longitude, t, hour,"
         " weekday, night, hundredths, fraud, threshold",
         measures={
             "pair_count": f"CASE WHEN {known} THEN row_number() OVER pair - 1 END",
             "since_pair": f"CASE WHEN {known} THEN t - lag(t) OVER pair END",
-            "until_pair": f"CASE WHEN {known} THEN lead(t) OVER pair - t END",
+            "until_pair": f"CASE WHEN {known} THEN (lead(t) OVER pair) - t END",
             "near": f"amount >= {settings.near!r} * threshold AND amount < threshold",
+            "recent": wanted.within(DAY_US),
         },
         windows={"pair": "PARTITION BY customer, counterparty ORDER BY t, row"},
     )
 
 
 def _customers() -> Stage:
-    """Counts over what the customer did before."""
-    partition = "PARTITION BY customer"
+    """What the customer did before, and when."""
     return Stage(
         name="of_customer",
-        read_by_stages=True,
+        kept="recent",
         source="paired",
         where="customer IS NOT NULL",
         measures={
             "past_count": _count("row_number() OVER ordered - 1"),
-            "past_night": _count("count(CASE WHEN night = 1 THEN 1 END) OVER before"),
-            "first_t": "first_value(t) OVER before",
+            "first_t": "first_value(t) OVER ordered",
             "since_previous": "t - lag(t) OVER ordered",
+        },
+        windows={"ordered": "PARTITION BY customer ORDER BY t, row"},
+    )
+
+
+def _nights() -> Stage:
+    """How many of the customer's transactions before were at night."""
+    return Stage(
+        name="of_night",
+        source="paired",
+        where="customer IS NOT NULL AND (night = 1 OR wanted)",
+        measures={"past_night": _count("count(CASE WHEN night = 1 THEN 1 END) OVER before")},
+        windows={"before": _before("PARTITION BY customer")},
+    )
+
+
+def _recent_counts(wanted: Wanted) -> Stage:
+    """Counts over what the customer did in windows of days before."""
+    partition = "PARTITION BY customer"
+    longest = max(DAYS) * DAY_US
+    return Stage(
+        name="of_windows",
+        source="paired",
+        where=f"customer IS NOT NULL AND {wanted.within(longest)}",
+        measures={
             **{
                 f"count_{days}d": _count(f"row_number() OVER ordered - 1 - count(*) OVER older_{days}d")
                 for days in DAYS
             },
-            **{f"counterparties_{days}d": _distinct("counterparty", days) for days in DAYS},
+            **{f"counterparties_{days}d": _distinct("counterparty", days, wanted, longest) for days in DAYS},
             "new_counterparties_7d": _number("pair_count = 0", "older_7d"),
         },
         windows={"ordered": f"{partition} ORDER BY t, row", "before": _before(partition), **_older(partition)},
@@ -157,41 +156,51 @@ def _customers() -> Stage:
 
 
 def _amounts(settings: Settings) -> Stage:
-    """Sums over what the customer did before in the same currency: amounts of two do not add up."""
+    """The customer's amounts before in the same currency: amounts of two do not add up."""
     partition = "PARTITION BY customer, currency"
-    mean = f"sum(hundredths) OVER before / {HUNDREDTHS} / nullif(count(hundredths) OVER before, 0)"
-    sums = {
-        name: sql
-        for days in DAYS
-        for name, sql in {
-            f"amounts_{days}d": _count(f"count(hundredths) OVER before - count(hundredths) OVER older_{days}d"),
-            f"hundredths_{days}d": _sum("hundredths", f"older_{days}d"),
-        }.items()
-    }
+    mean = f"sum(hundredths) OVER before / {HUNDREDTHS} / nullif(row_number() OVER ordered - 1, 0)"
     return Stage(
         name="of_amounts",
-        read_by_stages=True,
+        kept="recent",
         source="paired",
-        where="customer IS NOT NULL",
+        where="customer IS NOT NULL AND amount IS NOT NULL",
         measures={
-            "past_amounts": _count("count(hundredths) OVER before"),
+            "past_amounts": _count("row_number() OVER ordered - 1"),
             "past_mean": mean,
             "past_max": "max(amount) OVER before",
             "past_deviation": "stddev_samp(amount) OVER before",
             "small": f"amount > 0 AND amount <= {settings.small!r} * ({mean})",
-            **sums,
         },
-        windows={"before": _before(partition), **_older(partition)},
+        windows={"ordered": f"{partition} ORDER BY t, row", "before": _before(partition)},
     )
 
 
-def _near() -> Stage:
+def _recent_sums(wanted: Wanted) -> Stage:
+    """The customer's amounts in windows of days before, in the same currency."""
+    partition = "PARTITION BY customer, currency"
+    return Stage(
+        name="of_sums",
+        source="paired",
+        where=f"customer IS NOT NULL AND amount IS NOT NULL AND {wanted.within(max(DAYS) * DAY_US)}",
+        measures={
+            name: sql
+            for days in DAYS
+            for name, sql in {
+                f"amounts_{days}d": _count(f"row_number() OVER ordered - 1 - count(*) OVER older_{days}d"),
+                f"hundredths_{days}d": _sum("hundredths", f"older_{days}d"),
+            }.items()
+        },
+        windows={"ordered": f"{partition} ORDER BY t, row", "before": _before(partition), **_older(partition)},
+    )
+
+
+def _near(wanted: Wanted) -> Stage:
     """Amounts near the reporting threshold before another such: windows over those alone, which are few."""
     partition = "PARTITION BY customer, currency"
     return Stage(
         name="of_near",
         source="paired",
-        where="customer IS NOT NULL AND near",
+        where=f"customer IS NOT NULL AND near AND {wanted.within(7 * DAY_US)}",
         measures={
             name: sql
             for days in (1, 7)
@@ -200,15 +209,16 @@ def _near() -> Stage:
                 f"near_count_{days}d": _count(f"count(*) OVER before - count(*) OVER older_{days}d"),
             }.items()
         },
-        windows={"before": _before(partition), **_older(partition)},
+        windows={"before": _before(partition), **_older(partition, (1, 7))},
     )
 
 
-def _recent() -> Stage:
+def _last_day() -> Stage:
     """What needs a measure of each row before it: pauses that ended, and amounts that were small for the customer."""
     return Stage(
-        name="of_recent",
-        source="paired JOIN of_customer USING (row) JOIN of_amounts USING (row)",
+        name="of_last_day",
+        source="paired JOIN of_customer USING (row) LEFT JOIN of_amounts USING (row)",
+        where="recent",
         measures={
             # Later rows of the same time have no pause before them, so that this frame may hold them.
             "longest_pause": "max(since_previous) OVER last_day",
@@ -269,54 +279,82 @@ def _travel() -> Stage:
     )
 
 
-def _counterparties(settings: Settings) -> Stage:
-    """Who paid the counterparty before, and what was known of it: labels older than the delay, at no row's own time."""
+def _payers(wanted: Wanted) -> Stage:
+    """Who paid the counterparty before."""
     partition = "PARTITION BY counterparty"
-    known_until = settings.label_delay // _MICROSECOND + 1
-    ripe = {
-        f"ripe_{days}d": f"{partition} ORDER BY t RANGE BETWEEN {known_until + days * DAY_US - 1} PRECEDING "
-        f"AND {known_until} PRECEDING"
-        for days in DAYS
-    }
+    longest = 7 * DAY_US
     return Stage(
         name="of_counterparty",
         source="paired",
-        where="counterparty IS NOT NULL",
+        where=f"counterparty IS NOT NULL AND {wanted.within(longest)}",
         measures={
-            **{f"payers_{days}d": _distinct("customer", days) for days in (1, 7)},
+            **{f"payers_{days}d": _distinct("customer", days, wanted, longest) for days in (1, 7)},
             "new_payers_7d": _number("pair_count = 0", "older_7d"),
-            **{f"labels_{days}d": _count(f"count(fraud) OVER ripe_{days}d") for days in DAYS},
-            **{f"frauds_{days}d": _count(f"count(CASE WHEN fraud = 1 THEN 1 END) OVER ripe_{days}d") for days in DAYS},
-            "last_fraud_t": "max(CASE WHEN fraud = 1 THEN t END) OVER ripe",
         },
-        windows={
-            "before": _before(partition),
-            **_older(partition),
-            **ripe,
-            "ripe": f"{partition} ORDER BY t RANGE BETWEEN UNBOUNDED PRECEDING AND {known_until} PRECEDING",
-        },
+        windows={"before": _before(partition), **_older(partition, (1, 7))},
     )
 
 
-def _overall(settings: Settings) -> Stage:
+def _labels(settings: Settings, wanted: Wanted) -> Stage:
+    """What was known of the counterparty: labels older than the delay, at no row's own time."""
+    partition = "PARTITION BY counterparty"
+    known = _known_us(settings)
+    frauds = "count(CASE WHEN fraud = 1 THEN 1 END)"
+    return Stage(
+        name="of_labels",
+        source="paired",
+        where="counterparty IS NOT NULL AND (fraud IS NOT NULL OR wanted) AND "
+        + wanted.within(known + max(DAYS) * DAY_US),
+        measures={
+            **{f"labels_{days}d": _count(f"count(fraud) OVER ripe - count(fraud) OVER ripe_{days}d") for days in DAYS},
+            **{f"frauds_{days}d": _count(f"{frauds} OVER ripe - {frauds} OVER ripe_{days}d") for days in DAYS},
+        },
+        windows={
+            "ripe": _older_than(partition, known),
+            **{f"ripe_{days}d": _older_than(partition, known + days * DAY_US) for days in DAYS},
+        },
+        needs="label",
+    )
+
+
+def _frauds(settings: Settings) -> Stage:
+    """When the last fraud was that was known of the counterparty."""
+    return Stage(
+        name="of_frauds",
+        source="paired",
+        where="counterparty IS NOT NULL AND (fraud = 1 OR wanted)",
+        measures={"last_fraud_t": "max(CASE WHEN fraud = 1 THEN t END) OVER ripe"},
+        windows={"ripe": _older_than("PARTITION BY counterparty", _known_us(settings))},
+        needs="label",
+    )
+
+
+def _overall(settings: Settings, dialect: Dialect, wanted: Wanted) -> Stage:
     """The overall rate of fraud known to a row: of the whole days (UTC) that lie before its time less the delay.
 
     By days, because a running total over all rows would bring them all to one machine of a cluster.
     """
     delay = settings.label_delay // _MICROSECOND
-    day = f"CAST(floor((t - {delay}) / {DAY_US}.0) AS BIGINT)"
+    time = dialect.microseconds.format(time="time")
+    day = f"CAST(floor((t - {delay}) / {DAY_US}e0) AS BIGINT)"
     return Stage(
         name="of_all",
-        source=f"""(SELECT row, wanted, {day} AS known_day FROM paired) AS dated JOIN (
+        source=f"""(SELECT row, wanted, {day} AS known_day FROM paired WHERE wanted) AS dated JOIN (
     SELECT known_day, sum(day_labels) AS all_labels, sum(day_frauds) AS all_frauds
-    FROM (SELECT DISTINCT {day} AS known_day FROM paired) AS asked JOIN (
-      SELECT CAST(floor(t / {DAY_US}.0) AS BIGINT) AS labelled_day, count(fraud) AS day_labels, sum(fraud) AS day_frauds
-      FROM paired WHERE fraud IS NOT NULL GROUP BY 1
+    FROM (SELECT DISTINCT {day} AS known_day FROM paired WHERE wanted) AS asked JOIN (
+      SELECT CAST(floor({time} / {DAY_US}e0) AS BIGINT) AS labelled_day, count(label) AS day_labels,
+        count(CASE WHEN label THEN 1 END) AS day_frauds
+      FROM transactions WHERE label IS NOT NULL GROUP BY 1
     ) AS daily ON labelled_day < known_day
     GROUP BY known_day
   ) AS known USING (known_day)""",
         measures={"overall_rate": "all_frauds / CAST(all_labels AS DOUBLE)", "overall_labels": "all_labels"},
     )
+
+
+def _known_us(settings: Settings) -> int:
+    """How old a label is at least, when it is known: older than the delay."""
+    return settings.label_delay // _MICROSECOND + 1
 
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -330,8 +368,8 @@ def _older_than(partition: str, length: int) -> str:
     return f"{partition} ORDER BY t RANGE BETWEEN UNBOUNDED PRECEDING AND {length} PRECEDING"
 
 
-def _older(partition: str) -> dict[str, str]:
-    return {f"older_{days}d": _older_than(partition, days * DAY_US) for days in DAYS}
+def _older(partition: str, lengths: tuple[int, ...] = DAYS) -> dict[str, str]:
+    return {f"older_{days}d": _older_than(partition, days * DAY_US) for days in lengths}
 
 
 def _count(sql: str) -> str:
@@ -350,8 +388,11 @@ def _number(condition: str, older: str) -> str:
     return _count(f"{counted} OVER before - {counted} OVER {older}")
 
 
-def _distinct(column: str, days: int) -> str:
-    """How many values of `column` a window of days holds."""
-    fresh = f"count(CASE WHEN {column} IS NOT NULL AND coalesce({{gap}} >= {days * DAY_US}, TRUE) THEN 1 END)"
-    back, ahead = fresh.format(gap="since_pair"), fresh.format(gap="until_pair")
+def _distinct(column: str, days: int, wanted: Wanted, longest: int) -> str:
+    """How many values of `column` a window of days holds, in a stage that reads rows `within` the longest window."""
+    fresh = f"count(CASE WHEN {column} IS NOT NULL AND {{gap}} THEN 1 END)"
+    # A pair's row before that this stage does not read is none for it.
+    unread = "" if wanted.first_us is None else f" OR t - since_pair < {wanted.first_us - longest}"
+    back = fresh.format(gap=f"coalesce(since_pair >= {days * DAY_US}{unread}, TRUE)")
+    ahead = fresh.format(gap=f"coalesce(until_pair >= {days * DAY_US}, TRUE)")
     return _count(f"{back} OVER before - {ahead} OVER older_{days}d")
