@@ -29,8 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("localfin.commands.doctor:doctor", _("Say what is wrong with this machine, and prove the seal.")),
 }
 
-NETWORKED: frozenset[str] = frozenset()
-"""Commands that need a network, start without the seal and say so. None of the present ones does."""
+NETWORKED: dict[tuple[str, str], str] = {("fraud", "check"): "--engine", ("fraud", "fit"): "--engine"}
+"""Commands that need a network when they are given an option, start without the seal then, and say so."""
 
 
 class _Commands(click.Group):
@@ -71,10 +71,13 @@ def main() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        if _command_named(sys.argv[1:]) not in NETWORKED:
+        option = _network_asked(sys.argv[1:])
+        if option is None:
             from localfin_models.seal import seal_program
 
             seal_program()
+        else:
+            print(_("localfin: {option} needs a network; this run is not sealed").format(option=option), file=sys.stderr)
         # Without standalone mode click returns the code that a command left with; commands themselves return nothing.
         left = cli(standalone_mode=False)
         code = left if isinstance(left, int) else 0
@@ -125,8 +128,12 @@ def _imported(where: str) -> click.Command:
     return command
 
 
-def _command_named(arguments: list[str]) -> str | None:
-    return next((a for a in arguments if not a.startswith("-")), None)
+def _network_asked(arguments: list[str]) -> str | None:
+    """The option of `NETWORKED` that is given, if its command is."""
+    option = NETWORKED.get((arguments[0], arguments[1])) if len(arguments) > 1 else None
+    if option is None or not any(each == option or each.startswith(f"{option}=") for each in arguments):
+        return None
+    return option
 
 
 def _version() -> str:

@@ -1,7 +1,7 @@
 """The few words in which DuckDB's SQL and Spark's differ; everything else in the signals is written in both.
 
 Times are ordered as microseconds in a BIGINT, so that a frame is `RANGE BETWEEN 86400000000 PRECEDING ...` in every
-dialect: interval literals and their arithmetic are where engines differ most. Run on DuckDB only so far.
+dialect: interval literals and their arithmetic are where engines differ most.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,6 @@ class Dialect:
     """The hour of a TIMESTAMP, 0 to 23."""
     weekday: str
     """The weekday of a TIMESTAMP: 1 is Monday, 7 Sunday."""
-    create: str
-    """Makes a table of a query, in place of one of the same name."""
-    create_view: str
-    """Names a query."""
 
 
 DUCKDB = Dialect(
@@ -27,14 +23,10 @@ DUCKDB = Dialect(
     microseconds="epoch_us({time})",
     hour="hour({time})",
     weekday="isodow({time})",
-    create="CREATE OR REPLACE TEMP TABLE {name} AS {query}",
-    create_view="CREATE OR REPLACE TEMP VIEW {name} AS {query}",
 )
 SPARK = Dialect(
     name="spark",
     microseconds="unix_micros({time})",
     hour="hour({time})",
     weekday="(weekday({time}) + 1)",
-    create="CREATE OR REPLACE TEMP VIEW {name} AS {query}",  # kept by the caller: CACHE TABLE
-    create_view="CREATE OR REPLACE TEMP VIEW {name} AS {query}",
 )

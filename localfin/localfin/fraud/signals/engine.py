@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from localfin.fraud.signals.declared import SIGNALS
-from localfin.fraud.signals.dialect import DUCKDB, Dialect
+from localfin.fraud.signals.dialect import DUCKDB
 from localfin.fraud.signals.settings import Settings
 from localfin.fraud.signals.stage import Stage, Wanted
 from localfin.fraud.signals.stages import DAY_US, stages
@@ -13,26 +13,38 @@ from localfin.fraud.signals.stages import DAY_US, stages
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from localfin.fraud.cluster import Cluster
+
+_TABLE = "CREATE OR REPLACE TEMP TABLE"
 _EARTH_KM = 6371.0
 """The mean radius: distances are great circles of a sphere, right to half a percent."""
 
 
-def compute(con: "DuckDBPyConnection", settings: Settings, *, rows: Literal["all", "new"] | datetime = "all") -> None:
+def compute(
+    con: "DuckDBPyConnection",
+    settings: Settings,
+    *,
+    rows: Literal["all", "new"] | datetime = "all",
+    cluster: "Cluster | None" = None,
+) -> None:
     """Makes `signals` (row BIGINT and a DOUBLE a signal, NULL where not known) and `evidence`.
 
     `signals` has every row of `transactions`; with "new" those to be judged; with a time those, and all from then on
     (UTC unless it says otherwise). Whatever is asked for is computed from all rows. `evidence` has the rows to be
     judged: row and, as DOUBLE, what the signals' evidence names. Both are temporary tables of the connection, and take
-    the place of those of a call before.
+    the place of those of a call before. With a `cluster` the history lies there, and the same declarations run there.
     """
+    if cluster is not None:
+        cluster.compute(con, settings, rows)
+        return
     chosen = chosen_rows(rows)
     [first] = con.execute(f"SELECT epoch_us(min(time)) FROM transactions WHERE {chosen}").fetchall()[0]
     plan = stages(settings, DUCKDB, Wanted(chosen, first))
     joined, named = joins(plan), measured(settings)
     for stage in plan:
-        con.execute(_created(con, stage, DUCKDB))
-    con.execute(DUCKDB.create.format(name="signals", query=signals_query(named, joined)))
-    con.execute(DUCKDB.create.format(name="evidence", query=evidence_query(named, joined)))
+        con.execute(_created(con, stage))
+    con.execute(f"{_TABLE} signals AS {signals_query(named, joined)}")
+    con.execute(f"{_TABLE} evidence AS {evidence_query(named, joined)}")
     for stage in reversed(plan):
         con.execute(f"DROP {'VIEW' if stage.name == 'moments' else 'TABLE'} {stage.name}")
 
@@ -96,11 +108,12 @@ def chosen_rows(rows: Literal["all", "new"] | datetime) -> str:
     return "TRUE" if rows == "all" else "is_new"
 
 
-def _created(con: "DuckDBPyConnection", stage: Stage, dialect: Dialect) -> str:
-    create = dialect.create_view if stage.name == "moments" else dialect.create
+def _created(con: "DuckDBPyConnection", stage: Stage) -> str:
+    if stage.name == "moments":  # read once
+        return f"CREATE OR REPLACE TEMP VIEW moments AS {stage.query()}"
     query = stage.query()
     if stage.needs is not None:
         some = con.execute(f"SELECT 1 FROM transactions WHERE {stage.needs} IS NOT NULL LIMIT 1").fetchone()
         if some is None:
             query = f"SELECT * FROM ({query}) AS absent LIMIT 0"
-    return create.format(name=stage.name, query=query)
+    return f"{_TABLE} {stage.name} AS {query}"
