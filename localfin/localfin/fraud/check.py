@@ -18,6 +18,8 @@ from localfin.fraud.signals import SIGNALS, Settings, Signal, compute
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from localfin.fraud.cluster import Cluster
+
 MOST_REASONS = 5
 BATCH = 5_000
 """Rows whose evidence is fetched at once."""
@@ -69,13 +71,16 @@ Words = Callable[[Sequence[Checked]], Iterable[Explanation | None]]
 """Explanations of some rows, one for each and in their order; None for a row that needs none."""
 
 
-def judge(con: "DuckDBPyConnection", scorer: Scorer, label_delay: timedelta) -> int:
+def judge(
+    con: "DuckDBPyConnection", scorer: Scorer, label_delay: timedelta, *, cluster: "Cluster | None" = None
+) -> int:
     """Judges the rows of `transactions` that are new, and says how many.
 
     Makes the tables `signals`, `evidence`, `scores` and `contributions`. Labels younger than `label_delay` at a row's
-    time are not looked at. Raises InputRefused where the scorer needs a signal that does not exist.
+    time are not looked at. With a `cluster` the history lies there. Raises InputRefused where the scorer
+    needs a signal that does not exist.
     """
-    compute(con, Settings(label_delay), rows="new")
+    compute(con, Settings(label_delay), rows="new", cluster=cluster)
     scorer.score(con, only_new=True)
     [(count,)] = con.execute("SELECT count(*) FROM scores").fetchall()
     return int(count)

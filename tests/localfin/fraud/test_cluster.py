@@ -150,11 +150,6 @@ def test_a_history_is_read_as_it_is_on_this_machine(
           (NULL, '110-1234', 'x', '5', '한국', '1')
         ) AS t(거래일시, 계좌번호, 가맹점, 거래금액, 국가, 사기여부)) TO '""" + f"{tmp_path}/text.parquet'"
     )  # fmt: skip
-    con.execute(
-        "COPY (SELECT epoch_ns(TIMESTAMP '2024-03-05 15:30:00.123456') + i AS tx_datetime, i::DOUBLE AS customer_id, "
-        "CASE WHEN i = 2 THEN 'NaN'::DOUBLE ELSE -1.5 * i END AS tx_amount, i % 2 AS tx_fraud, 0.0 AS lat, 127.0 * i AS long "
-        f"FROM range(4) AS r(i)) TO '{tmp_path}/numbers.parquet'"
-    )
     con.execute(f"COPY (SELECT TIMESTAMP_NS '2024-03-05 15:30:00' AS time, 1 AS amount) TO '{tmp_path}/nano.parquet'")
     columns = "row, time, local_time, customer, counterparty, amount, currency, country, latitude, longitude, label"
     for name, bad in (("text", 3), ("nano", 0)):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from localfin.commands.fraud.explain import EXPLAIN, LANGUAGE, MODEL, explainer
-from localfin.commands.fraud.shared import COLUMNS, STRICT, Delay, database, say_read, scorer_of
+from localfin.commands.fraud.shared import COLUMNS, ENGINE, STRICT, Delay, database, history_read, say_read, scorer_of
 from localfin.text import clean_text
 from localfin_models.language import _
 from localfin_models.progress import ProgressBar
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from localfin.fraud.check import Checked
     from localfin.fraud.explain import Language, Which
-    from localfin.fraud.scorer import Scorer
 
 
 @click.command(
@@ -36,12 +35,13 @@ if TYPE_CHECKING:
     metavar="TEXT",
     help=_("One transaction in words instead of a file, such as '금액: 5000만원, 시간: 새벽 3시'."),
 )
-@click.option("--history", type=click.Path(path_type=Path, readable=False), help=_("What the customers did before."))
+@click.option("--history", metavar="PATH", help=_("What the customers did before."))
 @click.option(
     "--scorer", "scorer_at", type=click.Path(path_type=Path, readable=False),
     help=_("A scorer of `fraud fit`, or a scorecard (.toml). Default: the scorecard that ships."),
 )  # fmt: skip
 @click.option("--label-delay", type=Delay(), help=_("How long until a fraud is known. Default: the scorer's, else 7d."))
+@ENGINE
 @COLUMNS
 @STRICT
 @EXPLAIN
@@ -51,9 +51,10 @@ if TYPE_CHECKING:
 def check(
     new: str | None,
     tx: str | None,
-    history: Path | None,
+    history: str | None,
     scorer_at: Path | None,
     label_delay: timedelta | None,
+    engine: str | None,
     columns: Mapping[str, str] | None,
     strict: bool,
     which: "Which | Literal['none']",
@@ -66,11 +67,19 @@ def check(
 
     if (new is None) == (tx is None):
         raise click.UsageError(_("name a file of transactions (- for a pipe), or one transaction with --tx"))
+    if engine is not None and history is None:
+        raise click.UsageError(_("--engine says where --history is read; name one"))
     scorer = scorer_of(scorer_at)
     delay = label_delay or (scorer.label.delay if scorer.label is not None else timedelta(days=7))
-    with explainer(which, language, model) as words, database() as con:
-        _read(con, new, tx, history, scorer, columns or {}, strict=strict)
-        count = judge(con, scorer, delay)
+    label = {"label": scorer.label.column} if scorer.label is not None else {}
+    named = {**label, **(columns or {})}
+    with (
+        explainer(which, language, model) as words,
+        database() as con,
+        history_read(con, history, engine, columns=named, strict=strict) as cluster,
+    ):
+        _read(con, new, tx, columns or {}, alone=history is None, strict=strict)
+        count = judge(con, scorer, delay, cluster=cluster)
         counts = Counter[str]()
         with ProgressBar(_("judged"), unit=_("transactions"), of_unit=1) as progress:
             for checked in judged(con, scorer, words=words):
@@ -84,25 +93,20 @@ def _read(
     con: "DuckDBPyConnection",
     new: str | None,
     tx: str | None,
-    history: Path | None,
-    scorer: "Scorer",
     columns: Mapping[str, str],
     *,
+    alone: bool,
     strict: bool,
 ) -> None:
-    """History and new rows into `transactions`. Labels are read from the history alone, where the scorer knows them."""
+    """The new rows into `transactions`. Their labels are read only where the file stands `alone`, without a history."""
     from localfin.fraud.transactions import read_into, read_typed
 
-    if history is not None:
-        label = {"label": scorer.label.column} if scorer.label is not None else {}
-        report = read_into(con, history, is_new=False, columns={**label, **columns})
-        say_read(report, history.name, strict=strict)
     if tx is not None:
         for note in read_typed(con, tx).notes:
             click.echo(clean_text(note), err=True)
         return
     # Alone, a file is its own history, and its labels are as old as its rows.
-    columns = columns if history is None else {**columns, "label": ""}
+    columns = columns if alone else {**columns, "label": ""}
     source = sys.stdin.buffer if new == "-" else Path(str(new))
     say_read(read_into(con, source, is_new=True, columns=columns), Path(str(new)).name, strict=strict)
 

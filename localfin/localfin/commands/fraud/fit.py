@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from localfin.commands.fraud.shared import COLUMNS, STRICT, ZONE, Delay, database, say_read
+from localfin.commands.fraud.shared import COLUMNS, ENGINE, STRICT, ZONE, Delay, database, history_read
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     short_help=_("Learn a scorer from labelled transactions."),
     help=_("Learn an additive scorer from HISTORY, whose column LABEL says which transactions were fraud."),
 )
-@click.argument("history", type=click.Path(path_type=Path, readable=False))
+@click.argument("history")
 @click.option("--label", required=True, metavar="COLUMN", help=_("The column that says which were fraud."))
 @click.option(
     "--label-delay", type=Delay(), default="7d", show_default=True, help=_("How long until a fraud is known.")
@@ -38,30 +38,30 @@ if TYPE_CHECKING:
     help=_("Transactions a day that people can look at."),
 )
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help=_("The scorer to write: plain JSON."))
+@ENGINE
 @COLUMNS
 @STRICT
 def fit(
-    history: Path,
+    history: str,
     label: str,
     label_delay: timedelta,
     as_of: datetime | None,
     train_days: float | None,
     capacity: float,
     out: Path,
+    engine: str | None,
     columns: Mapping[str, str] | None,
     strict: bool,
 ) -> None:
     from localfin.fraud.scorer import Capacity, write
     from localfin.fraud.scorer import fit as learn
     from localfin.fraud.signals import Settings, compute
-    from localfin.fraud.transactions import read_into
 
     if out.exists():
         raise InputRefused(_("{out} exists; give another name").format(out=out))
-    with database() as con:
-        report = read_into(con, history, is_new=False, columns={**(columns or {}), "label": label})
-        say_read(report, history.name, strict=strict)
-        compute(con, Settings(label_delay))
+    named = {**(columns or {}), "label": label}
+    with database() as con, history_read(con, history, engine, columns=named, strict=strict) as cluster:
+        compute(con, Settings(label_delay), cluster=cluster)
         scorer = learn(
             con, as_of=_day(con, as_of), label_delay=label_delay, train_days=train_days, label_column=label,
             policy=Capacity(capacity),

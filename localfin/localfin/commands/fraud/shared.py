@@ -18,6 +18,7 @@ from localfin_models.language import _
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from localfin.fraud.cluster import Cluster
     from localfin.fraud.scorer import Scorer
     from localfin.fraud.transactions import ReadReport
 
@@ -58,9 +59,26 @@ class Columns(click.ParamType[Mapping[str, str]]):
             self.fail(str(error), param, ctx)
 
 
+class Master(click.ParamType[str]):
+    """`spark://host:7077`, `local[2]`."""
+
+    name = "master"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from localfin.fraud.cluster import is_master
+
+        if not is_master(value):
+            self.fail(_("{text} is no Spark master: write such as spark://host:7077").format(text=value), param, ctx)
+        return value
+
+
 COLUMNS = click.option(
     "--columns", type=Columns(), metavar="ROLE=COLUMN,…",
     help=_("Which column is what, where names and contents do not say: id, time, customer, counterparty, amount, …"),
+)  # fmt: skip
+ENGINE = click.option(
+    "--engine", type=Master(), metavar="MASTER",
+    help=_("Read HISTORY (Parquet) and compute on Spark: spark://HOST:7077, yarn, local[4]. Default: on this machine."),
 )  # fmt: skip
 STRICT = click.option("--strict", is_flag=True, help=_("Refuse the whole file where a row cannot be read."))
 
@@ -88,6 +106,32 @@ def database() -> "Generator[DuckDBPyConnection]":
         }
         with duckdb.connect(":memory:", config=settings) as con:
             yield con
+
+
+@contextmanager
+def history_read(
+    con: "DuckDBPyConnection",
+    history: str | None,
+    engine: str | None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    strict: bool = False,
+) -> "Generator[Cluster | None]":
+    """The history in `transactions`; or, with an engine, on the cluster that this gives, for the time of the block."""
+    from localfin.fraud.transactions import read_into
+
+    if history is None:
+        yield None
+    elif engine is None:
+        path = Path(history)
+        say_read(read_into(con, path, is_new=False, columns=columns), path.name, strict=strict)
+        yield None
+    else:
+        from localfin.fraud.cluster import connect
+
+        with connect(engine) as cluster:
+            say_read(cluster.read(history, columns=columns, zone=ZONE), history, strict=strict)
+            yield cluster
 
 
 def say_read(report: "ReadReport", name: str, *, strict: bool) -> None:

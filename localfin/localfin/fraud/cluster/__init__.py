@@ -5,5 +5,6 @@ Spark reads the history and computes; what comes back into DuckDB are the rows t
 """
 
 from localfin.fraud.cluster.engine import Cluster, connect
+from localfin.fraud.cluster.session import is_master
 
-__all__ = ["Cluster", "connect"]
+__all__ = ["Cluster", "connect", "is_master"]

@@ -7,27 +7,29 @@ from typing import TYPE_CHECKING, Literal
 
 from localfin.fraud.cluster.history import read_history
 from localfin.fraud.cluster.session import failing, session
+from localfin.fraud.cluster.spark import Frame, Spark
 from localfin.fraud.signals.dialect import SPARK
 from localfin.fraud.signals.engine import chosen_rows, evidence_query, joins, measured, signals_query
 from localfin.fraud.signals.settings import Settings
 from localfin.fraud.signals.stage import Wanted
 from localfin.fraud.signals.stages import stages
-from localfin.fraud.transactions.read import TABLE, ReadReport, zone_named
+from localfin.fraud.transactions import ReadReport
+from localfin.fraud.transactions.read import TABLE, zone_named
 from localfin_models.errors import LocalfinError
 from localfin_models.language import _
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-    from pyspark.sql import DataFrame, SparkSession
 
 _CACHED = frozenset({"paired", "of_customer", "of_amounts"})
 """What more than one stage reads."""
+_TIMES = "epoch_us(time) AS us, epoch_us(local_time) AS local_us"
 _COLUMNS = "customer, counterparty, amount, currency, country, latitude, longitude, label"
 
 
 @contextmanager
 def connect(master: str) -> "Generator[Cluster]":
-    """A cluster for the time of the block. Raises LocalfinError without Spark, Java or an answer; ValueError for a master there is not."""
+    """A cluster for the time of the block. Raises LocalfinError without Spark, Java or an answer."""
     with session(master) as spark:
         yield Cluster(spark)
 
@@ -35,7 +37,7 @@ def connect(master: str) -> "Generator[Cluster]":
 class Cluster:
     """A history on Spark. `read` comes first."""
 
-    def __init__(self, spark: "SparkSession") -> None:
+    def __init__(self, spark: Spark) -> None:
         self._spark = spark
         self._taken = 0
 
@@ -64,8 +66,7 @@ class Cluster:
     def _unite(self, con: "DuckDBPyConnection") -> None:
         """`transactions` on Spark: the history, then the rows that are here."""
         new = con.sql(
-            f"SELECT row + {self._taken} AS row, is_new, epoch_us(time) AS us, epoch_us(local_time) AS local_us, {_COLUMNS} "
-            "FROM transactions WHERE row >= 0"
+            f"SELECT row + {self._taken} AS row, is_new, {_TIMES}, {_COLUMNS} FROM transactions WHERE row >= 0"
         )
         self._spark.createDataFrame(new.to_arrow_table()).createOrReplaceTempView("localfin_new")
         self._spark.sql(
@@ -87,7 +88,7 @@ class Cluster:
         self._fetch(con, "signals", spark.sql(signals_query(named, "localfin_measured")))
         self._fetch(con, "evidence", spark.sql(evidence_query(named, "localfin_measured")))
 
-    def _fetch(self, con: "DuckDBPyConnection", table: str, frame: "DataFrame") -> None:
+    def _fetch(self, con: "DuckDBPyConnection", table: str, frame: Frame) -> None:
         con.register("localfin_fetched", frame.toArrow())
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT row - {self._taken} AS row, * EXCLUDE (row) "
@@ -103,7 +104,8 @@ class Cluster:
         con.register("localfin_fetched", frame.toArrow())
         con.execute("DELETE FROM transactions WHERE row < 0")
         con.execute(
-            "INSERT INTO transactions (row, is_new, id, time, local_time, " + _COLUMNS + f") SELECT row - {self._taken}, "
-            f"FALSE, CAST(row AS VARCHAR), make_timestamp(us), make_timestamp(local_us), {_COLUMNS} FROM localfin_fetched"
+            f"INSERT INTO transactions (row, is_new, id, time, local_time, {_COLUMNS}) SELECT row - {self._taken}, "
+            f"FALSE, CAST(row AS VARCHAR), make_timestamp(us), make_timestamp(local_us), {_COLUMNS} "
+            "FROM localfin_fetched"
         )
         con.unregister("localfin_fetched")

@@ -6,11 +6,12 @@ files' names and of each file's rows, so that rows of one time are told apart in
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from localfin.fraud.cluster.reading import READ, Reading, quoted, readings, sampled
 from localfin.fraud.cluster.session import failing
+from localfin.fraud.cluster.spark import Frame, Spark, package
 from localfin.fraud.transactions.columns import SAMPLE, Columns, recognise, roles_of
 from localfin.fraud.transactions.convert import reason_text
 from localfin.fraud.transactions.moments import FIRST_YEAR, LAST_YEAR
@@ -18,12 +19,10 @@ from localfin.fraud.transactions.report import SHOWN, ReadReport
 from localfin_models.errors import InputRefused, NotFound
 from localfin_models.language import _
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
-
 MOST_TEXTS = 200_000
 """Distinct texts that only Python can read; a column with more is no typed column, and this no place to read it."""
-_SCALARS = ("string", "boolean", "double", "float", "date", "timestamp", "decimal", "bigint", "int", "smallint", "tinyint")
+_SCALARS = ("string", "boolean", "double", "float", "date", "timestamp", "decimal", "bigint", "int", "smallint",
+            "tinyint")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +34,12 @@ class History:
     report: ReadReport
 
 
-def read_history(spark: "SparkSession", path: str, columns: Mapping[str, str] | None, zone: ZoneInfo) -> History:
+def read_history(spark: Spark, path: str, columns: Mapping[str, str] | None, zone: ZoneInfo) -> History:
     """Makes the view `history`: row, the columns of `transactions` that signals read.
 
     `path` is a Parquet file or folder as Spark names them (hdfs://…, s3a://…, a path that all its machines see);
-    `columns` and `zone` are as in `transactions.read_into`. Raises NotFound, InputRefused (no Parquet, no time or amount,
-    nothing readable, too many texts that SQL cannot read).
+    `columns` and `zone` are as in `transactions.read_into`. Raises NotFound, InputRefused (no Parquet, no time or
+    amount, nothing readable, too many texts that SQL cannot read).
     """
     frame = _opened(spark, path)
     types = {name: kind for name, kind in frame.dtypes if kind.startswith(_SCALARS)}
@@ -51,7 +50,7 @@ def read_history(spark: "SparkSession", path: str, columns: Mapping[str, str] | 
     made = readings(roles, types)
     frame.selectExpr(*_selected(made, roles)).createOrReplaceTempView("localfin_raw")
     _read_here(spark, made, roles)
-    local = not (types[roles["time"]] == "timestamp")
+    local = types[roles["time"]] != "timestamp"
     spark.sql(_converted(made, found, zone, local=local)).createOrReplaceTempView("localfin_converted")
     notes = []
     if "customer" not in roles:
@@ -60,21 +59,18 @@ def read_history(spark: "SparkSession", path: str, columns: Mapping[str, str] | 
     return _numbered(spark, path, {role: roles[role] for role in used}, notes)
 
 
-def _opened(spark: "SparkSession", path: str) -> "DataFrame":
-    from pyspark.errors import AnalysisException
-
+def _opened(spark: Spark, path: str) -> Frame:
+    missing = package("pyspark.errors").AnalysisException
     with failing(InputRefused, _("Spark cannot read {path}: {reason}").replace("{path}", path)):
         try:
-            return spark.read.parquet(path)
-        except AnalysisException as error:
+            return cast(Frame, spark.read.parquet(path))
+        except missing as error:
             if error.getCondition() == "PATH_NOT_FOUND":
                 raise NotFound(_("{path} does not exist").format(path=path)) from None
             raise
 
 
-def _recognised(
-    spark: "SparkSession", frame: "DataFrame", types: Mapping[str, str], given: Mapping[str, str] | None
-) -> Columns:
+def _recognised(spark: Spark, frame: Frame, types: Mapping[str, str], given: Mapping[str, str] | None) -> Columns:
     times = {name for name in types if "time" in roles_of(name) or (given or {}).get("time") == name}
     shown = [sampled(quoted(name), kind, is_time=name in times) for name, kind in types.items()]
     sample = [tuple(row) for row in frame.selectExpr(*shown).limit(SAMPLE).collect()]
@@ -86,20 +82,21 @@ def _selected(made: Mapping[str, Reading], roles: Mapping[str, str]) -> list[str
     columns = ["_metadata.file_path AS file", "_metadata.row_index AS at"]
     for role, reading in made.items():
         columns.append(f"{reading.value} AS v_{role}")
-        columns.append(f"CASE WHEN {reading.value} IS NULL AND {reading.text} <> '' THEN {reading.text} END AS x_{role}")
+        left = f"{reading.value} IS NULL AND {reading.text} <> ''"
+        columns.append(f"CASE WHEN {left} THEN {reading.text} END AS x_{role}")
     north, east = (
         f"try_cast({quoted(roles[role])} AS DOUBLE)" if role in roles else "CAST(NULL AS DOUBLE)"
         for role in ("latitude", "longitude")
     )
     # 0, 0 is where a form without coordinates puts everybody.
     there = f"abs({north}) <= 90 AND abs({east}) <= 180 AND NOT ({north} = 0 AND {east} = 0)"
-    return [*columns, *(f"CASE WHEN {there} THEN {sql} END AS {name}" for name, sql in
-                        (("latitude", north), ("longitude", east)))]  # fmt: skip
+    placed = (("latitude", north), ("longitude", east))
+    return [*columns, *(f"CASE WHEN {there} THEN {sql} END AS {name}" for name, sql in placed)]
 
 
-def _read_here(spark: "SparkSession", made: Mapping[str, Reading], roles: Mapping[str, str]) -> None:
+def _read_here(spark: Spark, made: Mapping[str, Reading], roles: Mapping[str, str]) -> None:
     """READ: what Python makes of each distinct text that SQL left."""
-    import pyarrow as pa
+    pa = package("pyarrow")
 
     pairs = ", ".join(f"'{role}', x_{role}" for role in made)
     left = spark.sql(
@@ -109,10 +106,11 @@ def _read_here(spark: "SparkSession", made: Mapping[str, Reading], roles: Mappin
     if len(left) > MOST_TEXTS:
         worst = max(made, key=lambda role: sum(row["role"] == role for row in left))
         raise InputRefused(
-            _("the column {column} holds more than {most:,} texts that SQL cannot read; write times as timestamps and amounts as numbers").format(
-                column=roles[worst], most=MOST_TEXTS
-            )
-        )  # fmt: skip
+            _(
+                "the column {column} holds more than {most:,} texts that SQL cannot read; write times as timestamps "
+                "and amounts as numbers"
+            ).format(column=roles[worst], most=MOST_TEXTS)
+        )
     rows = [_attempted(str(row["role"]), str(row["x"]), made) for row in left]
     kinds = {"role": pa.string(), "x": pa.string(), "number": pa.float64(), "whole": pa.int64(), "flag": pa.bool_(),
              "text": pa.string(), "extra": pa.string(), "wrong": pa.bool_()}  # fmt: skip
@@ -132,8 +130,8 @@ def _converted(made: Mapping[str, Reading], columns: Columns, zone: ZoneInfo, *,
     joins = " ".join(
         f"LEFT JOIN (SELECT * FROM {READ} WHERE role = '{role}') AS m_{role} ON m_{role}.x = x_{role}" for role in made
     )
-    nothing = {"customer": "STRING", "counterparty": "STRING", "country": "STRING", "currency": "STRING", "label": "BOOLEAN"}
-    value = {role: f"CAST(NULL AS {kind})" for role, kind in nothing.items()}
+    texts = ["customer", "counterparty", "country", "currency"]
+    value = {**dict.fromkeys(texts, "CAST(NULL AS STRING)"), "label": "CAST(NULL AS BOOLEAN)"}
     value |= {role: f"coalesce(v_{role}, m_{role}.{reading.kind})" for role, reading in made.items()}
     amount = value.get("amount") or _either(value)
     if columns.scale != 1:
@@ -163,9 +161,9 @@ def _either(value: Mapping[str, str]) -> str:
     return f"coalesce(nullif({debit}, 0), -nullif({credit}, 0), {debit}, {credit})"
 
 
-def _numbered(spark: "SparkSession", path: str, roles: Mapping[str, str], notes: list[str]) -> History:
+def _numbered(spark: Spark, path: str, roles: Mapping[str, str], notes: list[str]) -> History:
     """`history`, of the good rows; each file's rows are counted once for it."""
-    import pyarrow as pa
+    pa = package("pyarrow")
 
     counts = spark.sql(
         "SELECT file, max(at) + 1 AS rows, count(reason) AS bad, count(*) AS every FROM localfin_converted "
@@ -183,12 +181,19 @@ def _numbered(spark: "SparkSession", path: str, roles: Mapping[str, str], notes:
     )  # fmt: skip
     spark.createDataFrame(table).createOrReplaceTempView("localfin_files")
     spark.sql(
-        "SELECT start + at AS row, time, local_time, customer, counterparty, amount, currency, country, latitude, longitude, "
-        "label FROM localfin_converted JOIN localfin_files USING (file) WHERE reason IS NULL"
+        "SELECT start + at AS row, time, local_time, customer, counterparty, amount, currency, country, latitude, "
+        "longitude, label FROM localfin_converted JOIN localfin_files USING (file) WHERE reason IS NULL"
     ).createOrReplaceTempView("history")
-    wrong = spark.sql(f"SELECT at, reason FROM localfin_converted WHERE reason IS NOT NULL LIMIT {SHOWN}").collect() if bad else []
-    listed = sorted((int(row["at"]) + 1, reason_text(str(row["reason"]))) for row in wrong)
+    listed = _listed(spark) if bad else []
     if not good:
-        reason = _("line {line}: {reason}").format(line=listed[0][0], reason=listed[0][1]) if listed else _("it has no rows")
+        reason = _("it has no rows")
+        if listed:
+            reason = _("line {line}: {reason}").format(line=listed[0][0], reason=listed[0][1])
         raise InputRefused(_("{path} holds no transaction: {reason}").format(path=path, reason=reason))
     return History(total, ReadReport(good, listed, bad, dict(roles), notes, format="parquet"))
+
+
+def _listed(spark: Spark) -> list[tuple[int, str]]:
+    """Some bad rows: the place in their file, from 1, and the reason."""
+    wrong = spark.sql(f"SELECT at, reason FROM localfin_converted WHERE reason IS NOT NULL LIMIT {SHOWN}").collect()
+    return sorted((int(row["at"]) + 1, reason_text(str(row["reason"]))) for row in wrong)

@@ -1,7 +1,7 @@
 """From a history's columns, as Spark finds them, to typed ones: SQL for the usual shapes, Python for all others.
 
-The same readers as for files on this machine (`localfin.fraud.transactions`): what SQL cannot read is sent here once for
-each distinct text, and its reading goes back as a table to join.
+The same readers as for files on this machine (`localfin.fraud.transactions`): what SQL cannot read is sent here once
+for each distinct text, and its reading goes back as a table to join.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,12 +17,12 @@ _KEY = "'^[!-~가-힣]+( [!-~가-힣]+)*$'"
 _NO_VALUE = ", ".join(f"'{word}'" for word in sorted(values.MISSING - {"\\n"}))
 _EPOCH = datetime(1970, 1, 1)
 _NANOSECONDS = 10**17
-"""A whole number from here on is a time in nanoseconds: 1973, where in milliseconds it would be the year three million."""
+"""From here on a whole number is a time in nanoseconds: 1973; in milliseconds it would be the year three million."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One role: `value` is SQL and NULL where it cannot read `text`, of which Python's `read` makes the column `kind`."""
+    """One role: `value` is SQL, and NULL where it cannot read `text`; then Python's `read` does."""
 
     kind: str
     """number, whole, flag or text: the column of READ that holds it."""

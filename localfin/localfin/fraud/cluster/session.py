@@ -1,4 +1,4 @@
-"""A Spark session for a master, set so that its answers do not depend on where it runs. It reads and computes nothing."""
+"""A Spark session for a master, set so that its answers do not depend on where it runs. It reads nothing."""
 
 import os
 import re
@@ -8,13 +8,11 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, cast
 
+from localfin.fraud.cluster.spark import Spark, package
 from localfin_models.errors import LocalfinError
 from localfin_models.language import _
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 _MASTER = re.compile(r"local(\[(\d{1,3}|\*)\])?|spark://\S+|k8s://\S+|yarn")
 
@@ -25,13 +23,15 @@ def is_master(text: str) -> bool:
 
 
 @contextmanager
-def session(master: str) -> "Generator[SparkSession]":
+def session(master: str) -> Generator[Spark]:
     """A session that ends with the block. Raises LocalfinError without pyspark, Java or an answer from the master."""
     if not is_master(master):
         raise ValueError(master)
     builder = _builder(master)
-    with failing(LocalfinError, _("Spark did not start at {master}: {reason}").replace("{master}", master)):
-        spark = builder.getOrCreate()
+    message = _("Spark did not start at {master}: {reason}").replace("{master}", master)
+    with failing(LocalfinError, message), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pandas' version, which is not used here
+        spark = cast(Spark, builder.getOrCreate())
     try:
         yield spark
     finally:
@@ -41,30 +41,22 @@ def session(master: str) -> "Generator[SparkSession]":
 @contextmanager
 def failing(kind: type[LocalfinError], message: str) -> Generator[None]:
     """Turns what Spark or Java raises into `kind`, with the first line of it as the message's `{reason}`."""
-    from py4j.protocol import Py4JError
-    from pyspark.errors import PySparkException
-
+    raised = (package("pyspark.errors").PySparkException, package("py4j.protocol").Py4JError)
     try:
         yield
-    except (PySparkException, Py4JError) as error:
+    except raised as error:
         java = getattr(error, "java_exception", None)
         text = str(error if java is None else java.getMessage()).strip()
         reason = next(iter(text.splitlines()), type(error).__name__)[:300]
         raise kind(message.replace("{reason}", reason)) from error
 
 
-def _builder(master: str) -> "SparkSession.Builder":
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pandas' version, which is not used here
-            import pyarrow  # noqa: F401 - Spark's results come as Arrow tables
-            from pyspark.sql import SparkSession
-    except ImportError:
-        raise LocalfinError(_("this needs Spark: pip install 'localfin[cluster]'")) from None
+def _builder(master: str) -> Any:
+    package("pyarrow")  # in which Spark's results come
+    builder = package("pyspark.sql").SparkSession.builder.master(master).appName("localfin")
     home = os.environ.get("JAVA_HOME")
     if shutil.which("java", path=str(Path(home) / "bin") if home else None) is None:
         raise LocalfinError(_("Spark needs Java 17 or later, which is not on this machine (set JAVA_HOME)"))
-    builder = SparkSession.builder.master(master).appName("localfin")
     for name, value in _settings(master).items():
         builder = builder.config(name, value)
     return builder

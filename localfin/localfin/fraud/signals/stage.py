@@ -49,5 +49,7 @@ class Wanted:
         """The rows of the customers and counterparties of those wanted: no window holds others."""
         if self.rows == "TRUE":
             return "TRUE"
-        chosen = [f"{key} IN (SELECT {key} FROM transactions WHERE {self.rows})" for key in ("customer", "counterparty")]
+        chosen = [
+            f"{key} IN (SELECT {key} FROM transactions WHERE {self.rows})" for key in ("customer", "counterparty")
+        ]
         return f"({self.rows}) OR {' OR '.join(chosen)}"
