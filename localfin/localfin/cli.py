@@ -77,9 +77,8 @@ def main() -> NoReturn:
 
             seal_program()
         else:
-            print(
-                _("localfin: {option} needs a network; this run is not sealed").format(option=option), file=sys.stderr
-            )
+            said = _("{option} needs a network; this run is not sealed").format(option=option)
+            print(f"localfin: {said}", file=sys.stderr)
         # Without standalone mode click returns the code that a command left with; commands themselves return nothing.
         left = cli(standalone_mode=False)
         code = left if isinstance(left, int) else 0
