@@ -26,8 +26,8 @@ body { margin: 0 auto; padding: 32px 24px 64px; max-width: 1040px; background: v
   overflow-wrap: anywhere }
 h1 { font-size: 26px; line-height: 1.25; margin: 0 0 4px } h2 { font-size: 18px; margin: 40px 0 12px }
 .lead, .note, figcaption { color: var(--soft) } .lead { margin: 0 0 24px } .note { font-size: 13px }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 0 }
-.tiles > div { background: var(--card); border-radius: 10px; padding: 14px 16px }
+.tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 0 }
+.tiles > div { flex: 1 1 150px; background: var(--card); border-radius: 10px; padding: 14px 16px }
 .tiles dt { color: var(--soft); font-size: 13px } .tiles dd { margin: 0; font-size: 24px; font-weight: 600 }
 .suspicious { color: var(--suspicious) } .review { color: var(--review) } .normal { color: var(--normal) }
 figure { margin: 0 } svg { display: block; width: 100%; height: auto; color: var(--ink) }

@@ -3,6 +3,8 @@
 import json
 from typing import TYPE_CHECKING
 
+from localfin_models.language import _
+
 if TYPE_CHECKING:
     from localfin.fraud.check import Checked
 
@@ -33,3 +35,8 @@ def _number(value: float | None) -> float | int | None:
     if value is None:
         return None
     return int(value) if value.is_integer() and abs(value) < 2**53 else round(value, _DECIMALS)
+
+
+def verdict_word(verdict: str) -> str:
+    """The verdict in the user's language."""
+    return {"normal": _("normal"), "review": _("review"), "suspicious": _("suspicious")}[verdict]
