@@ -29,6 +29,7 @@ goldens:
 
 table:
 	python -m tests.golden.table
+	python -m tests.localfin.fraud.signals_table
 
 catalogues:
 	python models/catalogues.py

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from localfin.cli import _network_asked
 from localfin_models.seal import bpf
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="seccomp is Linux's")
@@ -227,3 +228,34 @@ def test_the_numbers_are_the_kernels(machine, header):
     compared = {name: said[name] for name in known if name in said}
     assert len(compared) > 70
     assert compared == {name: known[name] for name in compared}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        (["fraud", "check", "new.csv", "--engine", "spark://host:7077"], "--engine"),
+        (["fraud", "fit", "h.parquet", "--engine=local[2]", "-o", "s"], "--engine"),
+        (["fraud", "check", "--engine.csv"], None),
+        (["fraud", "evaluate", "h.csv", "--engine", "local"], None),
+        (["ask", "fraud", "check", "--engine", "local"], None),
+        (["--engine", "fraud", "check"], None),
+        (["fraud"], None),
+        ([], None),
+    ],
+)
+def test_only_an_option_that_needs_a_network_lifts_the_seal(arguments: list[str], asked: str | None) -> None:
+    assert _network_asked(arguments) == asked
+
+
+def test_a_check_without_a_cluster_is_sealed_and_says_nothing(environment, tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("time,amount\n2024-03-05 15:30:00,5\n")
+    line = [sys.executable, "-m", "localfin", "fraud", "check", "new.csv"]
+    for more, code, said in (
+        (["--engine", "elsewhere"], 2, "no Spark master"),
+        (["--engine", "local"], 2, "--history"),
+        ([], 0, ""),
+    ):
+        run = subprocess.run([*line, *more], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert run.returncode == code, run.stderr
+        assert said in run.stderr
+        assert ("not sealed" in run.stderr) is bool(more)

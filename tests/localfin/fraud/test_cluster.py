@@ -1,8 +1,11 @@
 """Spark gives the same numbers as DuckDB: every signal, all evidence, and the history's rows as they are read."""
 
 import importlib.util
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -180,3 +183,24 @@ def test_what_is_no_history_is_refused(cluster: "Cluster", con: duckdb.DuckDBPyC
     con.execute(f"COPY (SELECT 'never' AS time, 5 AS amount) TO '{tmp_path}/never.parquet'")
     with pytest.raises(InputRefused, match="line 1"):
         cluster.read(str(tmp_path / "never.parquet"), columns={"time": "time", "amount": "amount"})
+
+
+def test_the_command_says_the_same_of_shared_cards_on_a_cluster(tmp_path: Path) -> None:
+    if not CARDS.is_file():
+        pytest.skip("the shared data is not here")
+    with duckdb.connect() as con:
+        cards = f"(SELECT * FROM '{CARDS}' WHERE CAST(TERMINAL_ID AS INTEGER) < 100 ORDER BY TX_DATETIME)"
+        con.execute(f"COPY (FROM {cards} WHERE TX_DATETIME < '2018-08-01') TO '{tmp_path}/history.parquet'")
+        con.execute(f"COPY (FROM {cards} WHERE TX_DATETIME >= '2018-08-01') TO '{tmp_path}/new.csv'")
+    line = [sys.executable, "-m", "localfin", "fraud", "check", str(tmp_path / "new.csv"), "--json"]
+    line += ["--history", str(tmp_path / "history.parquet")]
+    here = subprocess.run(line, capture_output=True, text=True, check=True)
+    there = subprocess.run([*line, "--engine", "local[2]"], capture_output=True, text=True, check=True)
+    assert "not sealed" in there.stderr
+    assert "not sealed" not in here.stderr
+    ours, theirs = (
+        [json.loads(each, parse_float=lambda text: round(float(text), 9)) for each in run.stdout.splitlines()]
+        for run in (here, there)
+    )
+    assert len(ours) > 500
+    assert ours == theirs

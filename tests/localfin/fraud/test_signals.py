@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.localfin.fraud.signals_oracle import DAY, START, Transaction, Values, expected
+from tests.localfin.fraud.signals_table import WORDS, document, written
 
 from localfin.fraud.signals import SIGNALS, Settings, Threshold, compute, evidence
 from localfin.fraud.signals.dialect import DUCKDB, SPARK
@@ -298,6 +299,53 @@ def test_fewer_rows_are_given_when_asked_and_computed_from_all(con: duckdb.DuckD
         assert read(con) == wanted
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_leaving_out_what_no_window_holds_changes_nothing(con: duckdb.DuckDBPyConnection, seed: int) -> None:
+    """Of the last rows alone, and of one row alone: rows too old, and of other customers, are not even read then."""
+    table = random_table(seed)
+    delay = Settings(label_delay=[timedelta(0), 3 * DAY][seed % 2])
+    every = signals(con, table, delay)
+    times = sorted(each.time for each in table)
+    for since in (times[75], times[140], times[-1]):
+        compute(con, delay, rows=since)
+        found = read(con)
+        assert all(any(each.row == row and each.time >= since for each in table) or table[row].is_new for row in found)
+        assert found == {row: every[row] for row in found}
+    for last in sorted(table, key=lambda each: each.time)[-3:]:
+        fill(con, [replaced(each, is_new=each.row == last.row) for each in table])
+        compute(con, delay, rows="new")
+        assert read(con) == {last.row: every[last.row]}
+
+
+def test_rows_of_one_time_are_in_the_order_of_the_input(con: duckdb.DuckDBPyConnection) -> None:
+    """The one below sees the one above and not the other way round; a label of its own time none of them sees."""
+    table = [Transaction(row, START, amount=10.0 * (row + 1), label=True) for row in range(3)]
+    found = signals(con, table, Settings(label_delay=timedelta(0)))
+    assert [found[row]["count_1d"] for row in range(3)] == [0, 1, 2]
+    assert [found[row]["amount_sum_1d"] for row in range(3)] == [0, 10, 30]
+    assert {found[row]["counterparty_frauds_1d"] for row in range(3)} <= {0, None}
+    other = [table[0], replaced(table[1], amount=99.0, customer="d"), replaced(table[2], counterparty="n")]
+    assert signals(con, other, Settings(label_delay=timedelta(0)))[0] == found[0]
+
+
+def test_no_constant_of_a_simulator_is_in_the_declarations() -> None:
+    """The shared cards' own rules: amounts above 220, terminals and customers gone bad for 28 and 14 days."""
+    plan = stages(Settings(label_delay=timedelta(hours=1)), DUCKDB, Wanted())
+    queries = " ".join([*(stage.query() for stage in plan), signals_query(measured(WEEK), joins(plan))])
+    found = re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?:e\d+)?(?![\w.])", queries)
+    numbers = {float(number) for number in found}
+    assert 86_400_000_000 in numbers
+    assert 2_592_000_000_000 in numbers
+    days = [length * 86_400_000_000.0 for length in (14, 28)]
+    assert not numbers & {220.0, 22_000.0, 14.0, 28.0, *days, *(each - 1 for each in days)}
+
+
+def test_the_documents_show_the_signals_as_they_are() -> None:
+    """Written by `python -m tests.localfin.fraud.signals_table`."""
+    for language in WORDS:
+        assert document(language).read_text(encoding="utf-8") == written(language)
+
+
 def test_the_table_holds_a_row_and_a_double_a_signal(con: duckdb.DuckDBPyConnection) -> None:
     signals(con, random_table(1))
     described = con.execute("DESCRIBE signals").fetchall()
@@ -395,7 +443,7 @@ def test_declarations_are_whole() -> None:
 
 
 def test_the_sql_is_in_words_that_spark_has_too() -> None:
-    """Not run on Spark here. Functions beside the dialect's own are in both engines' manuals, in the same spelling."""
+    """Run there by test_cluster. Functions beside the dialect's own are in both manuals, in the same spelling."""
     functions = (
         "abs asin cast coalesce cos count first_value floor greatest lag lead least max min nullif radians round"
     )
