@@ -14,7 +14,7 @@ from tests.localfin.fraud.window_signals import CARDS, DELAY, make_signals, make
 from localfin.fraud.evaluate import evaluate, score_baselines
 from localfin.fraud.scorer import Capacity, Thresholds, fit, read, write
 from localfin.fraud.scorer.file import text
-from localfin.fraud.scorer.fitting import ebm
+from localfin.fraud.scorer.learning import machine
 from localfin.fraud.scorer.tables import fetch
 from localfin.fraud.scorer.training_rows import training_rows
 from localfin_models.errors import InputRefused
@@ -24,9 +24,9 @@ WEEK = timedelta(days=7)
 
 @pytest.fixture(autouse=True)
 def _few_bags(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Two machines, not eight, are averaged: what is tested does not depend on it, and takes seconds."""
+    """Two machines, not six, are averaged: what is tested does not depend on it, and takes seconds."""
     if "long" not in request.keywords:
-        monkeypatch.setattr("localfin.fraud.scorer.fitting._BAGS", 2)
+        monkeypatch.setattr("localfin.fraud.scorer.learning.MACHINES", 2)
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +55,13 @@ def test_scores_equal_the_machines(data: tuple[duckdb.DuckDBPyConnection, dateti
     scorer = fit(con, as_of=as_of, label_delay=DELAY, seed=4)
     rows = training_rows(con, as_of=as_of, label_delay=DELAY)
     assert rows is not None
-    machine = ebm(rows.names, rows.signals, rows.labels, 4)
+    learned = machine(rows.names, rows.signals, rows.labels, 4)
     con.execute("update signals set amount = -1e9, amount_to_max = 'inf' where row % 7 = 0")  # nothing like it before
-    con.execute("update signals set count_7d = null, hour = null where row % 11 = 0")
+    con.execute("update signals set amount_to_mean = null where row % 11 = 0")
     scorer.score(con)
-    _, signals = fetch(con, rows.names, "from signals order by row")
+    _, signals = fetch(con, learned.names, "from signals order by row")
     found = con.execute("select log_odds from scores order by row").fetchnumpy()["log_odds"]
-    assert np.abs(found - machine.decision_function(signals)).max() < 1e-9
+    assert np.abs(found - learned.decision_function(signals)).max() < 1e-9
     assert np.ptp(found) > 3
     names = ", ".join(f'c."{name}"' for name in scorer.signals)
     for log_odds, *parts in con.execute(
@@ -71,6 +71,18 @@ def test_scores_equal_the_machines(data: tuple[duckdb.DuckDBPyConnection, dateti
         for part in parts:
             total += part
         assert total == log_odds
+
+
+def test_a_signal_that_is_missing_for_the_first_time_says_nothing(
+    data: tuple[duckdb.DuckDBPyConnection, datetime],
+) -> None:
+    con, as_of = data
+    con.execute("alter table signals add column never double; update signals set count_7d = 1 where count_7d is null")
+    scorer = fit(con, as_of=as_of, label_delay=DELAY)
+    assert "never" not in scorer.signals
+    con.execute("update signals set count_7d = null")
+    scorer.score(con)
+    assert con.execute("select distinct count_7d from contributions").fetchall() == [(0.0,)]
 
 
 def test_the_same_seed_gives_the_same_scorer_and_says_what_it_learned_from(
