@@ -117,7 +117,7 @@ def measured(size: str, runs: int, llama_cpp: Path, work: Path, *, cold: bool) -
     """By adapter: each run's costs by step, whether all outputs are equal, and what is read and written at least."""
     checkpoint = build_checkpoint(work, size)
     base, donor = checkpoint / "base", work / "base.gguf"
-    _localfin(work, base, "-o", str(donor), "--no-verify")
+    run_convert(work, base, "-o", str(donor), "--no-verify")
     found: dict[str, Any] = {}
     for number, adapter in enumerate(ADAPTERS, 1):
         folder = checkpoint / f"adapter{number}"
@@ -127,7 +127,7 @@ def measured(size: str, runs: int, llama_cpp: Path, work: Path, *, cold: bool) -
             for way, out in ((PLAIN, "plain"), (VERIFIED, "verified"), (ONTO, "onto")):
                 _start(f"{size} {adapter}: {way}", base, cold)
                 options = [*way.split()[2:], *([str(donor)] if way == ONTO else [])]
-                costs[way] = _localfin(work, base, "-a", str(folder), "-o", str(work / f"{out}.gguf"), *options)
+                costs[way] = run_convert(work, base, "-a", str(folder), "-o", str(work / f"{out}.gguf"), *options)
             every.append(costs)
         found[adapter] = {
             "runs": [{step: asdict(cost) for step, cost in costs.items()} for costs in every],
@@ -279,7 +279,7 @@ def _start(step: str, inputs: Path, cold: bool) -> None:
     prepare(inputs, cold=cold)
 
 
-def _localfin(work: Path, base: Path, *arguments: str) -> Cost:
+def run_convert(work: Path, base: Path, *arguments: str) -> Cost:
     return _python(work, "-m", "localfin", "convert", str(base), "--force", *arguments)
 
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from convert import RESULTS, build_checkpoint, fetch_llama_cpp, ours
+from convert import RESULTS, build_checkpoint, fetch_llama_cpp, run_convert
 from measure import machine
 
 OURS, THEIRS = "localfin", "llama-bench"
@@ -36,7 +36,7 @@ print(json.dumps({"tokens": usage.completion_tokens, "tokens_per_s": usage.decod
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, help="a GGUF; without, WORK/ours.gguf")
+    parser.add_argument("--model", type=Path, help="a GGUF; without, 1.1 B random parameters")
     parser.add_argument("--llama-bench", type=Path, help="the program; built in WORK without")
     parser.add_argument("--llama-cpp", type=Path, help="llama.cpp's source tree; fetched into WORK without")
     parser.add_argument("--work", type=Path, default=Path.home() / ".cache" / "localfin" / "bench")
@@ -84,9 +84,10 @@ def build_llama_bench(source: Path, work: Path) -> Path:
 
 
 def convert_model(work: Path) -> Path:
-    model = work / "ours.gguf"
+    """The base of 1.1 B parameters, whose weights are random."""
+    model = work / "base-1.1B.gguf"
     if not model.exists():
-        ours(build_checkpoint(work, 22), work, cold=False)
+        run_convert(work, build_checkpoint(work, "1.1B") / "base", "-o", str(model), "--no-verify")
     return model
 
 

@@ -1,21 +1,26 @@
 """Many answers at once in the real child: grammar, shared beginning, kept state, cancellation, deaths."""
 
 import os
+import random
 import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.localfin.tiny_gguf import END, byte, chain_of
 
 from localfin.engine import client
+from localfin.engine.choosing import Chooser
 from localfin.engine.client import LlamaEngine
 from localfin.engine.errors import ContextFull, EngineDied
 from localfin.engine.events import Answered, LoadOptions, Message, Question, Shared
 from localfin.engine.frames import answered_of
 from localfin.engine.kept import read_state, write_state
+from localfin_models.catalog import STARTER
 from localfin_models.errors import InputRefused, LocalfinError
+from localfin_models.llama_binding import Log, load_binding
 from localfin_models.worker import WorkerDied
 
 TOLD = (Message("system", "Be brief. " * 8), Message("user", "Say "))
@@ -109,6 +114,39 @@ def test_a_model_loaded_for_chats_answers_one_at_a_time(engine, speaker):
     engine.load(speaker)
     with pytest.raises(LocalfinError, match="without sequences"):
         engine.answer_many(Shared(TOLD, 5), QUESTIONS)
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        'root ::= ("금액 " | "고객의 " | "가") [가-힣 ]{2,9} ("1,234" | "12만") "건."',
+        'root ::= " "? ("The amount " | "At ") [a-z ]{1,30} "(" [0-9]{2,4} ")."',
+        "root ::= [^a-zA-Z가-힣]{4,20}",
+    ],
+)
+def test_tokens_by_their_beginnings_are_those_that_the_whole_vocabulary_gives(grammar):
+    b = load_binding()
+    log = Log(b)
+    params = b.llama_model_default_params()
+    params.vocab_only = True
+    model = b.llama_model_load_from_file(os.fsencode(STARTER), params)
+    chooser = Chooser(SimpleNamespace(binding=b, vocab=b.llama_model_get_vocab(model), context=None))
+    state, draw = chooser.grammar(grammar), random.Random(3)
+    for _step in range(12):
+        whole = chooser._allowed(state, range(6000))
+        found, level = [], chooser._beginnings.first
+        while level:
+            level = chooser._allowed(state, level)
+            found += level
+            level = chooser._beginnings.longer(level)
+        assert sorted(found) == sorted(whole)
+        going_on = [token for token in whole if token != 2]
+        if not going_on:
+            break
+        b.llama_sampler_accept(state, draw.choice(going_on))
+    b.llama_sampler_free(state)
+    b.llama_model_free(model)
+    assert not log.reason()
 
 
 # The state on disk

@@ -6,20 +6,16 @@ sequence that ends makes room for the next question in the same step. Greedy thr
 
 import codecs
 import ctypes
-import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from localfin.engine.choosing import Chooser
 from localfin.engine.errors import ContextFull
 from localfin.engine.events import FinishReason
 from localfin.engine.llama import BATCH, Llama
-from localfin_models.errors import LocalfinError
 from localfin_models.language import _
-
-_LIKELY = 40
-"""Tokens tried under a grammar before the whole vocabulary is, which is serial and takes milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ class Batch:
         self._free = list(range(sequences, 0, -1))
         self._running: list[_Running] = []
         self._tokens = self._b.llama_batch_init(BATCH, 0, 1)
-        self._chooser = _Chooser(llama)
+        self._chooser = Chooser(llama)
         self._buffer = ctypes.create_string_buffer(256)
 
     def answers(
@@ -161,72 +157,3 @@ class Batch:
         self._free.append(running.sequence)
         if running.grammar is not None:
             self._b.llama_sampler_free(running.grammar)
-
-
-class _Chooser:
-    """The likeliest token that a grammar allows.
-
-    The likeliest of all is looked at first: a model that was asked for the form mostly keeps to it, and one token is
-    checked in microseconds.
-    """
-
-    def __init__(self, llama: Llama) -> None:
-        b = self._b = llama.binding
-        self._llama = llama
-        self._size = int(b.llama_vocab_n_tokens(llama.vocab))
-        self._greedy, self._likely = b.llama_sampler_init_greedy(), b.llama_sampler_init_top_k(_LIKELY)
-        self._one = (b.llama_token_data * 1)()
-        self._all = (b.llama_token_data * self._size)()
-        self._ids = memoryview((ctypes.c_int32 * self._size)(*range(self._size))).cast("B").cast("i")
-
-    def grammar(self, text: str) -> Any:
-        if not text:
-            return None
-        made = self._b.llama_sampler_init_grammar(self._llama.vocab, text.encode(), b"root")
-        if not made:
-            raise LocalfinError(_("llama.cpp cannot read the grammar"))
-        return made
-
-    def choose(self, grammar: Any, index: int) -> int | None:
-        """For the output at `index` of the batch; None where the answer ends. The grammar moves on by the token."""
-        b = self._b
-        token = int(b.llama_sampler_sample(self._greedy, self._llama.context, index))
-        if grammar is not None and not self._allows(grammar, token):
-            token = self._best_allowed(grammar, index)
-        if token < 0 or b.llama_vocab_is_eog(self._llama.vocab, token):
-            return None
-        if grammar is not None:
-            b.llama_sampler_accept(grammar, token)
-        return token
-
-    def _allows(self, grammar: Any, token: int) -> bool:
-        self._one[0].id, self._one[0].logit = token, 0.0
-        self._apply(self._one, 1, grammar)
-        return float(self._one[0].logit) == 0.0
-
-    def _best_allowed(self, grammar: Any, index: int) -> int:
-        """-1 where the grammar allows none."""
-        self._load(index)
-        likely = self._apply(self._all, self._size, self._likely, grammar)
-        for place in range(likely.size):  # in falling order of likelihood
-            if likely.data[place].logit > -math.inf:
-                return int(likely.data[place].id)
-        self._load(index)
-        found = self._apply(self._all, self._size, grammar, self._greedy)
-        best = found.data[found.selected]
-        return int(best.id) if best.logit > -math.inf else -1
-
-    def _load(self, index: int) -> None:
-        """Every token with its logit, in the layout of llama_token_data: id, logit, probability."""
-        logits = ctypes.cast(
-            self._b.llama_get_logits_ith(self._llama.context, index), ctypes.POINTER(ctypes.c_float * self._size)
-        )
-        whole = memoryview(self._all).cast("B")
-        whole.cast("i")[::3] = self._ids
-        whole.cast("f")[1::3] = memoryview(logits.contents).cast("B").cast("f")
-
-    def _apply(self, data: Any, size: int, *samplers: Any) -> Any:
-        array = self._b.llama_token_data_array(data, size, -1, False)
-        for sampler in samplers:
-            self._b.llama_sampler_apply(sampler, ctypes.byref(array))
-        return array
