@@ -16,6 +16,7 @@ long:
 
 bench: bench-convert
 	python benchmarks/decode.py
+	python benchmarks/explain.py
 
 bench-convert:
 	python benchmarks/kernel.py

@@ -32,6 +32,7 @@ _COLUMNS = (
     "currency",
     "reasons",
     "explanation",
+    "explained_by",
 )
 _FETCHED = 10_000
 _DETAILS = 'SELECT local_time, customer, counterparty, amount, currency FROM transactions WHERE is_new ORDER BY "row"'
@@ -106,14 +107,15 @@ def _write_csv(path: Path, found: Iterator[Row]) -> None:
             writer.writerow([
                 neutral(checked["id"]), checked["verdict"], checked["score"], f"{row.time:%Y-%m-%d %H:%M:%S}",
                 neutral(row.customer), neutral(row.counterparty), row.amount, neutral(row.currency),
-                neutral(reasons), neutral(checked["explanation"]),
+                neutral(reasons), neutral(checked["explanation"]), checked["explained_by"] or "",
             ])  # fmt: skip
 
 
 def _write_parquet(path: Path, con: "DuckDBPyConnection", lines: Path) -> None:
     """On one thread, so that the same rows give the same bytes."""
     reason = "STRUCT(signal VARCHAR, contribution DOUBLE, evidence MAP(VARCHAR, DOUBLE), text VARCHAR)[]"
-    kinds = f"{{id: 'VARCHAR', verdict: 'VARCHAR', score: 'DOUBLE', reasons: '{reason}', explanation: 'VARCHAR'}}"
+    words = "explanation: 'VARCHAR', explained_by: 'VARCHAR'"
+    kinds = f"{{id: 'VARCHAR', verdict: 'VARCHAR', score: 'DOUBLE', reasons: '{reason}', {words}}}"
     [(threads,)] = con.execute("SELECT current_setting('threads')").fetchall()
     with tempfile.TemporaryDirectory(prefix="localfin-") as folder:
         link, made = Path(folder) / "lines", Path(folder) / "made"  # names in which DuckDB sees no pattern
