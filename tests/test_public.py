@@ -19,6 +19,19 @@ PUBLIC = {
         "Sampling",
         "Usage",
     ],
+    "localfin.fraud": [
+        "Capacity",
+        "Checked",
+        "Costs",
+        "ReadReport",
+        "Reason",
+        "Scorer",
+        "Transaction",
+        "check",
+        "fit",
+        "load_scorer",
+        "read",
+    ],
     "localfin_convert": [
         "ImatrixReport",
         "LoraReport",
@@ -47,6 +60,7 @@ def test_public_names(package: str, names: list[str]) -> None:
     ("module", "absent"),
     [
         ("localfin", {"numpy", "textual", "torch", "llama_cpp"}),
+        ("localfin.fraud", {"numpy", "duckdb", "sklearn", "interpret", "textual", "torch", "llama_cpp"}),
         ("localfin_models", {"numpy", "textual", "torch", "llama_cpp"}),
         ("localfin_tui", {"numpy", "textual", "torch", "llama_cpp"}),
         ("localfin_convert", {"textual", "torch", "transformers", "peft", "llama_cpp"}),

@@ -175,7 +175,7 @@ def test_renaming_merchants_in_history_and_new_changes_nothing(names: list[str])
 
     import duckdb
 
-    from localfin.fraud.check import judge, judged
+    from localfin.fraud.judging import judge, judged
     from localfin.fraud.scorer import default_scorecard
     from localfin.fraud.transactions import read_into
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from localfin.engine.client import LlamaEngine
 from localfin.engine.events import LoadOptions
 from localfin.engine.fake import Answer, FakeEngine
-from localfin.fraud.check import Checked, Reason
 from localfin.fraud.explain import Explainer, template
 from localfin.fraud.explain.explaining import holds
 from localfin.fraud.explain.figures import Figure, figures_of, unfounded, written
 from localfin.fraud.explain.phrases import PHRASES
 from localfin.fraud.explain.wording import wording_of
+from localfin.fraud.judging import Checked, Reason
 from localfin.fraud.signals import SIGNALS
 from localfin_models.catalog import STARTER
 

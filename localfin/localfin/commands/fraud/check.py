@@ -22,8 +22,8 @@ from localfin_models.progress import ProgressBar
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from localfin.fraud.check import Checked
     from localfin.fraud.explain import Language, Which
+    from localfin.fraud.judging import Checked
 
 _MANY = 1000
 """Rows from which on it is told how far they are, and after how many again."""
@@ -78,7 +78,7 @@ def check(
     force: bool,
     resume: bool,
 ) -> None:
-    from localfin.fraud.check import judge, judged
+    from localfin.fraud.judging import judge, judged
 
     _refuse_usage(new, tx, history, engine, out, resume=resume)
     inputs = [Path(path) for path in (new, history, scorer_at) if path is not None and path != "-"]

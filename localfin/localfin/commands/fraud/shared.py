@@ -1,7 +1,6 @@
 """What the fraud commands share: their options, the database they work in, the scorer named, and what was read."""
 
 import re
-import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from localfin.fraud.database import database as database
 from localfin.text import clean_text
-from localfin_models.cores import available_cores
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
@@ -84,28 +83,10 @@ STRICT = click.option("--strict", is_flag=True, help=_("Refuse the whole file wh
 
 
 def scorer_of(path: Path | None) -> "Scorer":
-    from localfin.fraud import scorer
-    from localfin.fraud.signals import SIGNALS
+    """The scorer in a file, or the scorecard that ships. Raises NotFound, InputRefused."""
+    from localfin.fraud.library import load_scorer
 
-    known = [signal.name for signal in SIGNALS]
-    if path is None:
-        return scorer.default_scorecard(known)
-    return scorer.read_scorecard(path, known) if path.suffix == ".toml" else scorer.read(path, known)
-
-
-@contextmanager
-def database() -> "Generator[DuckDBPyConnection]":
-    """In memory up to a gigabyte, beyond that in a folder that goes with it."""
-    import duckdb
-
-    with tempfile.TemporaryDirectory(prefix="localfin-") as folder:
-        settings: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": "1GB",
-            "threads": available_cores(),
-            "temp_directory": folder,
-        }
-        with duckdb.connect(":memory:", config=settings) as con:
-            yield con
+    return load_scorer(path)
 
 
 @contextmanager

@@ -6,10 +6,10 @@ from typing import Literal
 
 from localfin.engine.errors import EngineDied
 from localfin.engine.events import Engine
-from localfin.fraud.check import Checked, Explanation, Reason
 from localfin.fraud.explain.figures import Language, figures_of, unfounded
 from localfin.fraud.explain.prompt import beginning, question
 from localfin.fraud.explain.wording import Wording, wording_of
+from localfin.fraud.judging import Checked, Explanation, Reason
 from localfin.fraud.signals import SIGNALS
 from localfin_models.errors import InputRefused
 from localfin_models.language import _, translated

@@ -10,9 +10,9 @@ import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from localfin.fraud.check import Reason
 from localfin.fraud.explain.figures import Figure, Language, figures_of, written
 from localfin.fraud.explain.phrases import LINKS, OPENINGS, PHRASES
+from localfin.fraud.judging import Reason
 from localfin.fraud.signals import SIGNALS
 from localfin_models.language import translated
 

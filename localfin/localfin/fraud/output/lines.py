@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from localfin_models.language import _
 
 if TYPE_CHECKING:
-    from localfin.fraud.check import Checked
+    from localfin.fraud.judging import Checked
 
 _DECIMALS = 6
 
