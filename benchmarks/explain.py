@@ -104,9 +104,9 @@ def prompts(model: Path, count: int) -> dict[str, object]:
     """The explanations' own beginning, statements and grammars, cut or filled to the lengths."""
     import llama_cpp
 
-    from localfin.fraud.check import Reason
     from localfin.fraud.explain.prompt import beginning, question
     from localfin.fraud.explain.wording import wording_of
+    from localfin.fraud.judging import Reason
 
     vocabulary = llama_cpp.Llama(str(model), vocab_only=True, verbose=False)
     draw = random.Random(7)
