@@ -40,13 +40,21 @@ class Cluster:
     def __init__(self, spark: Spark) -> None:
         self._spark = spark
         self._taken = 0
+        self._span: tuple[datetime, datetime] | None = None
 
     def read(self, path: str, *, columns: Mapping[str, str] | None = None, zone: str = "Asia/Seoul") -> ReadReport:
         """Find the columns of a history in Parquet, which stays where it lies. Raises as `read_history` does."""
         with failing(LocalfinError, _("Spark failed: {reason}")):
             found = read_history(self._spark, path, columns, zone_named(zone))
-        self._taken = found.rows
+        self._taken, self._span = found.rows, found.span
         return found.report
+
+    @property
+    def span(self) -> tuple[datetime, datetime]:
+        """The times (UTC) of the history's first and last transaction."""
+        if self._span is None:
+            raise RuntimeError("no history was read")
+        return self._span
 
     def compute(self, con: "DuckDBPyConnection", settings: Settings, rows: Literal["all", "new"] | datetime) -> None:
         """`signals.compute`, with this history before the rows of `transactions` here.

@@ -6,6 +6,7 @@ files' names and of each file's rows, so that rows of one time are told apart in
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,8 @@ MOST_TEXTS = 200_000
 _SCALARS = ("string", "boolean", "double", "float", "date", "timestamp", "decimal", "bigint", "int", "smallint",
             "tinyint")  # fmt: skip
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -32,6 +35,8 @@ class History:
     rows: int
     """Rows of the files, the bad ones among them: the numbers that are taken."""
     report: ReadReport
+    span: tuple[datetime, datetime]
+    """The times of its first and of its last transaction, UTC."""
 
 
 def read_history(spark: Spark, path: str, columns: Mapping[str, str] | None, zone: ZoneInfo) -> History:
@@ -166,8 +171,9 @@ def _numbered(spark: Spark, path: str, roles: Mapping[str, str], notes: list[str
     pa = package("pyarrow")
 
     counts = spark.sql(
-        "SELECT file, max(at) + 1 AS rows, count(reason) AS bad, count(*) AS every FROM localfin_converted "
-        "GROUP BY file ORDER BY file"
+        "SELECT file, max(at) + 1 AS rows, count(reason) AS bad, count(*) AS every, "
+        "unix_micros(min(CASE WHEN reason IS NULL THEN time END)) AS first, "
+        "unix_micros(max(CASE WHEN reason IS NULL THEN time END)) AS last FROM localfin_converted GROUP BY file ORDER BY file"
     ).collect()
     starts, total = list[tuple[str, int]](), 0
     for row in counts:
@@ -190,7 +196,10 @@ def _numbered(spark: Spark, path: str, roles: Mapping[str, str], notes: list[str
         if listed:
             reason = _("line {line}: {reason}").format(line=listed[0][0], reason=listed[0][1])
         raise InputRefused(_("{path} holds no transaction: {reason}").format(path=path, reason=reason))
-    return History(total, ReadReport(good, listed, bad, dict(roles), notes, format="parquet"))
+    first = min(row["first"] for row in counts if row["first"] is not None)
+    last = max(row["last"] for row in counts if row["last"] is not None)
+    report = ReadReport(good, listed, bad, dict(roles), notes, format="parquet")
+    return History(total, report, (_EPOCH + timedelta(microseconds=first), _EPOCH + timedelta(microseconds=last)))
 
 
 def _listed(spark: Spark) -> list[tuple[int, str]]:
