@@ -72,15 +72,15 @@ def fit(
     _refuse_output(out)
     named = {**(columns or {}), "label": label}
     with database() as con, history_read(con, history, engine, columns=named, strict=strict) as cluster:
+        until = _day(_span(con) if cluster is None else cluster.span, as_of, label_delay)
+        since: Literal["all"] | datetime = (
+            "all" if train_days is None else until - label_delay - timedelta(days=train_days)
+        )
         if cluster is not None:
-            compute(con, Settings(label_delay), cluster=cluster)  # which brings the transactions here
-        until = _day(con, as_of, label_delay)
+            compute(con, Settings(label_delay), rows=since, cluster=cluster)  # which brings the transactions here
         learnable = _learnable(con, until - label_delay, train_days)
         _say(_("{rows:,} transactions whose label was known on {day:%Y-%m-%d}").format(rows=learnable, day=until))
         if cluster is None:
-            since: Literal["all"] | datetime = (
-                "all" if train_days is None else until - label_delay - timedelta(days=train_days)
-            )
             compute(con, Settings(label_delay), rows=since)
         with ProgressBar(_("learning"), unit=_("machines"), of_unit=1) as progress:
             scorer = learn(
@@ -107,15 +107,19 @@ def _refuse_output(out: Path) -> None:
         raise NotFound(_("{path} does not exist").format(path=out.parent))
 
 
-def _day(con: "DuckDBPyConnection", as_of: datetime | None, label_delay: timedelta) -> datetime:
+def _span(con: "DuckDBPyConnection") -> tuple[datetime, datetime]:
+    """The times of the first and of the last transaction."""
+    [first, last] = con.execute("SELECT min(time), max(time) FROM transactions").fetchall()[0]
+    return first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)
+
+
+def _day(span: tuple[datetime, datetime], as_of: datetime | None, label_delay: timedelta) -> datetime:
     """The beginning of that day in the desk's zone; without one just behind the last transaction.
 
     Raises InputRefused for a day on which no label was known, or from which on none became known any more.
     """
-    [first, last] = con.execute("SELECT min(time), max(time) FROM transactions").fetchall()[0]
+    begins, ends = span
     zone = ZoneInfo(ZONE)
-    begins: datetime = first.replace(tzinfo=UTC)
-    ends: datetime = last.replace(tzinfo=UTC)
     if as_of is None:
         return ends + timedelta(microseconds=1)
     day = as_of.replace(tzinfo=zone)

@@ -169,11 +169,11 @@ def _either(value: Mapping[str, str]) -> str:
 def _numbered(spark: Spark, path: str, roles: Mapping[str, str], notes: list[str]) -> History:
     """`history`, of the good rows; each file's rows are counted once for it."""
     pa = package("pyarrow")
-
     counts = spark.sql(
         "SELECT file, max(at) + 1 AS rows, count(reason) AS bad, count(*) AS every, "
         "unix_micros(min(CASE WHEN reason IS NULL THEN time END)) AS first, "
-        "unix_micros(max(CASE WHEN reason IS NULL THEN time END)) AS last FROM localfin_converted GROUP BY file ORDER BY file"
+        "unix_micros(max(CASE WHEN reason IS NULL THEN time END)) AS last FROM localfin_converted "
+        "GROUP BY file ORDER BY file"
     ).collect()
     starts, total = list[tuple[str, int]](), 0
     for row in counts:
