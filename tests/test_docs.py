@@ -12,7 +12,7 @@ from localfin.cli import COMMANDS
 
 TOP = Path(__file__).parents[1]
 GUIDES = ("docs/en/guide.md", "docs/ko/guide.md")
-SIGNALS = ("docs/en/signals.md", "docs/ko/signals.md")
+SIGNALS = ("docs/en/signals.md", "docs/ko/signals.md", "docs/en/fraud-model.md", "docs/ko/fraud-model.md")
 CONVERT = ("docs/en/convert.md", "docs/ko/convert.md")
 ADAPTERS = ("docs/en/adapters.md", "docs/ko/adapters.md")
 FRAUD = ("docs/en/fraud.md", "docs/ko/fraud.md")

@@ -111,6 +111,9 @@ def _risk(this: Transaction, earlier: list[Transaction], theirs: list[Transactio
         )
     frauds = [each.time for each in ripe if each.label]
     values["counterparty_days_since_fraud"] = (this.time - max(frauds)) / DAY if frauds else None
+    recent = [each.time for each in ripe if this.time - each.time <= settings.label_delay + 30 * DAY]
+    good = [each.time for each in ripe if each.time in recent and not each.label]
+    values["counterparty_days_since_good"] = (this.time - max(good)) / DAY if good else None
     return values
 
 
@@ -221,17 +224,23 @@ def _pauses(this: Transaction, mine: list[Transaction]) -> Values:
 
 def _card_testing(this: Transaction, mine: list[Transaction], settings: Settings) -> Values:
     if this.customer is None:
-        return {"small_1h": None, "small_1d": None}
+        return {"small_1h": None, "small_1d": None, "large_7d": None}
 
     def small(position: int) -> bool:
         each = mine[position]
         past = [other.amount for other in mine[:position] if other.currency == each.currency]
         return bool(past) and each.amount > 0 and each.amount <= settings.small * mean(past)
 
+    def large(position: int) -> bool:
+        each = mine[position]
+        past = [other.amount for other in mine[:position] if other.currency == each.currency]
+        return bool(past) and each.amount > settings.large * mean(past)
+
     ages = [this.time - each.time for position, each in enumerate(mine) if small(position)]
     return {
         "small_1h": sum(age < timedelta(hours=1) for age in ages),
         "small_1d": sum(age < DAY for age in ages),
+        "large_7d": sum(this.time - each.time < 7 * DAY for at, each in enumerate(mine) if large(at)),
     }
 
 

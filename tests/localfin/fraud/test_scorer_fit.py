@@ -17,6 +17,7 @@ from localfin.fraud.scorer.file import text
 from localfin.fraud.scorer.learning import machine
 from localfin.fraud.scorer.tables import fetch
 from localfin.fraud.scorer.training_rows import training_rows
+from localfin.fraud.signals import Settings, compute
 from localfin_models.errors import InputRefused
 
 WEEK = timedelta(days=7)
@@ -145,7 +146,10 @@ def test_it_learns_and_its_capacity_is_kept(data: tuple[duckdb.DuckDBPyConnectio
     ).fetchall()
     assert 2 < alerts < 18
     names = []
-    for name in score_baselines(con, as_of=as_of, start=as_of, end=as_of + WEEK, label_delay=DELAY):
+    con.execute("alter table signals add column never double; alter table signals add column always double default 1")
+    rows = training_rows(con, as_of=as_of, label_delay=DELAY)
+    assert rows is not None
+    for name in score_baselines(con, rows, start=as_of, end=as_of + WEEK):
         names.append(name)
         [baseline] = evaluate(con, scorer.thresholds, **arguments).by_week
         assert (baseline.rows, baseline.frauds) == (week.rows, week.frauds)
@@ -209,7 +213,7 @@ def test_the_published_protocol() -> None:
     con = duckdb.connect()
     con.execute(f"set threads = {min(2, os.cpu_count() or 1)}")
     read_cards(con)
-    make_signals(con)
+    compute(con, Settings(DELAY))
     reached: dict[str, list[float]] = {}
     for week in range(4, 0, -1):
         start = datetime.fromisoformat("2018-08-08 00:00+00:00") - week * WEEK
@@ -219,7 +223,9 @@ def test_the_published_protocol() -> None:
         found = evaluate(con, scorer.thresholds, **window, known_from=start - 2 * WEEK).mean
         reached.setdefault("average precision", []).append(found["average_precision"])
         reached.setdefault("additive", []).append(found["card_precision"])
-        for name in score_baselines(con, as_of=start, train_days=7, **window):
+        rows = training_rows(con, as_of=start, label_delay=DELAY, train_days=7)
+        assert rows is not None
+        for name in score_baselines(con, rows, start=start, end=start + WEEK):
             figures = evaluate(con, scorer.thresholds, **window, known_from=start - 2 * WEEK).mean
             reached.setdefault(name, []).append(figures["card_precision"])
     mean = {name: float(np.mean(each)) for name, each in reached.items()}

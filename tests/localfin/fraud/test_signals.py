@@ -363,6 +363,7 @@ def test_columns_that_are_missing_give_signals_that_are_not_known(con: duckdb.Du
     assert unknown == {
         *(f"counterparty_{kind}_{days}d" for kind in ("risk", "frauds") for days in (1, 7, 30)),
         "counterparty_days_since_fraud",
+        "counterparty_days_since_good",
         "foreign_use",
         "country_share",
         "night_foreign",

@@ -62,7 +62,8 @@ create or replace table transactions as
 select row_number() over (order by TX_DATETIME, TRANSACTION_ID) - 1 as row, false as is_new,
   TRANSACTION_ID::varchar as id, TX_DATETIME::timestamp as time, TX_DATETIME::timestamp as local_time,
   CUSTOMER_ID::varchar as customer, TERMINAL_ID::varchar as counterparty, TX_AMOUNT::double as amount,
-  (TX_FRAUD = 1) as label
+  'KRW' as currency, null::varchar as channel, null::varchar as category, null::varchar as country,
+  null::double as latitude, null::double as longitude, (TX_FRAUD = 1) as label
 from '{path}'""")
 
 

@@ -3,6 +3,7 @@
 import click
 
 from localfin.commands.fraud.check import check
+from localfin.commands.fraud.evaluate import evaluate
 from localfin.commands.fraud.fit import fit
 from localfin_models.language import _
 
@@ -15,5 +16,5 @@ def fraud() -> None:
     """Only a name over the commands below."""
 
 
-for _command in (check, fit):
+for _command in (check, evaluate, fit):
     fraud.add_command(_command)

@@ -1,14 +1,15 @@
 """What people would use instead, learned from the same rows and signals: for comparison, never for a verdict."""
 
 from collections.abc import Generator
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from localfin.fraud.scorer.arithmetic import Doubles
-from localfin.fraud.scorer.tables import fetch, signal_names
-from localfin.fraud.scorer.training_rows import TrainingRows, training_rows, utc
+from localfin.fraud.scorer.tables import fetch
+from localfin.fraud.scorer.training_rows import TrainingRows, utc
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
@@ -19,26 +20,20 @@ _THREADS = 2
 
 
 def score_baselines(
-    con: "DuckDBPyConnection",
-    *,
-    as_of: datetime,
-    label_delay: timedelta,
-    train_days: float | None = None,
-    start: datetime,
-    end: datetime,
-    seed: int = 0,
+    con: "DuckDBPyConnection", rows: TrainingRows, *, start: datetime, end: datetime, seed: int = 0
 ) -> Generator[str]:
     """Learns each baseline in turn, puts its scores for `start <= time < end` into `scores`, and gives its name.
 
-    So the same `evaluate` judges it. The rows are those that `fit` takes for the same arguments. Afterwards `scores`
-    holds the last baseline's.
+    So the same `evaluate` judges it. Afterwards it holds the last one's. Signals that do not vary
+    over the training rows are left out.
     """
-    rows = training_rows(con, as_of=as_of, label_delay=label_delay, train_days=train_days)
-    if rows is None or rows.labels.all() or not rows.labels.any():
+    if rows.labels.all() or not rows.labels.any():
         raise InputRefused(_("baselines need frauds and other transactions to learn from"))
+    varying = [at for at, column in enumerate(rows.signals.T) if len(np.unique(column[~np.isnan(column)])) > 1]
+    rows = replace(rows, names=tuple(rows.names[at] for at in varying), signals=rows.signals[:, varying])
     tested, signals = fetch(
         con,
-        signal_names(con),
+        rows.names,
         "from signals semi join (from transactions where time >= ? and time < ?) using (row) order by row",
         [utc(start), utc(end)],
     )

@@ -58,6 +58,7 @@ class CardPrecision:
     perfect: float
     """The same of a scorer that knows the labels, whose detected cards are left out, too."""
     by_day: tuple[float, ...]
+    perfect_by_day: tuple[float, ...]
 
 
 def card_precision(days: NDArray[Any], cards: NDArray[Any], labels: Labels, scores: Scores, k: int) -> CardPrecision:
@@ -65,12 +66,11 @@ def card_precision(days: NDArray[Any], cards: NDArray[Any], labels: Labels, scor
 
     Cards with equal scores rank by their name, so the figure depends on the rows alone and not on their order.
     """
-    return CardPrecision(
-        k,
-        float(np.mean(reached := _by_day(days, cards, labels, scores, k))) if len(days) else math.nan,
-        float(np.mean(_by_day(days, cards, labels, labels.astype(np.float64), k))) if len(days) else math.nan,
-        tuple(reached) if len(days) else (),
-    )
+    if not len(days):
+        return CardPrecision(k, math.nan, math.nan, (), ())
+    reached = _by_day(days, cards, labels, scores, k)
+    perfect = _by_day(days, cards, labels, labels.astype(np.float64), k)
+    return CardPrecision(k, float(np.mean(reached)), float(np.mean(perfect)), tuple(reached), tuple(perfect))
 
 
 def _by_day(days: NDArray[Any], cards: NDArray[Any], labels: Labels, scores: Scores, k: int) -> Sequence[float]:

@@ -9,7 +9,9 @@ scikit-learn is imported here and in `evaluate.baselines` alone; scoring does no
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -91,10 +93,11 @@ def machine(
     edges = tuple(_edges(kept[:, at], labels) for at in range(len(chosen)))
     steps = _steps(kept, edges)
     models = list[Any]()
-    for at in range(MACHINES):
-        models.append(_model(steps, labels, seed + at))
-        if progress is not None:
-            progress(at + 1, MACHINES)
+    with ThreadPoolExecutor(available_cores()) as pool:
+        for model in pool.map(partial(_model, steps, labels), range(seed, seed + MACHINES)):
+            models.append(model)
+            if progress is not None:
+                progress(len(models), MACHINES)
     return Machine(chosen, edges, tuple(models))
 
 
@@ -118,7 +121,7 @@ def _model(steps: Doubles, labels: Labels, seed: int) -> Any:
         n_iter_no_change=_PATIENCE,
         random_state=seed,
     )
-    with threadpool_limits(available_cores(), user_api="openmp"):
+    with threadpool_limits(1, user_api="openmp"):  # of this thread: the machines learn beside each other
         return model.fit(steps[rows], sampled.astype(np.int64), np.where(sampled, 1.0, 1.0 / share))
 
 

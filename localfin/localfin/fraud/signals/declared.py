@@ -136,6 +136,16 @@ _LAST_FRAUD = Signal(
     labels=True,
 )
 
+_LAST_GOOD = Signal(
+    name="counterparty_days_since_good",
+    unit="days",
+    sentence=_("{since} d since the last transaction at the counterparty that is known to be no fraud"),
+    expression=f"(t - last_good_t) / {DAY_US}e0",
+    evidence={"since": "counterparty_days_since_good"},
+    window=timedelta(days=30),
+    labels=True,
+)
+
 _COUNTERPARTY = (
     Signal(
         name="counterparty_new",
@@ -315,11 +325,21 @@ def _card_testing(name: str, hours: int) -> Signal:
     )
 
 
+_LARGE = Signal(
+    name="large_7d",
+    unit="transactions",
+    sentence=_("{large} amounts that are large for the customer in the {days} d before"),
+    expression="large_7d",
+    evidence={"large": "large_7d", "days": 7},
+    window=timedelta(days=7),
+)
+
 SIGNALS: tuple[Signal, ...] = (
     *(signal for days in DAYS for signal in _velocity(days)),
     *_AMOUNT,
     *(signal for days in DAYS for signal in _risk(days)),
     _LAST_FRAUD,
+    _LAST_GOOD,
     *_COUNTERPARTY,
     *_HABIT,
     _TRAVEL,
@@ -330,5 +350,6 @@ SIGNALS: tuple[Signal, ...] = (
     *_FANS,
     _card_testing("small_1h", 1),
     _card_testing("small_1d", 24),
+    _LARGE,
 )
 """In the order of the table's columns."""

@@ -43,6 +43,8 @@ class Settings:
     """How the home country is written in the country column."""
     small: float = 0.1
     """Up to which part of the customer's mean an amount is small, as those that test a stolen card."""
+    large: float = 3.0
+    """Beyond how many times the customer's mean an amount is large."""
     prior_weight: float = 5.0
     """How many labels the overall rate of fraud is worth against a counterparty's own: shrinks a rate of few labels."""
 
@@ -51,7 +53,7 @@ class Settings:
             raise InputRefused(_("the label delay is negative: {delay}").format(delay=self.label_delay))
         if not all(0 <= hour <= 24 for hour in self.night):
             raise InputRefused(_("the hours of night lie between 0 and 24: {night}").format(night=self.night))
-        if not (0 < self.near < 1 and 0 < self.small < 1 and self.prior_weight > 0):
-            raise InputRefused(_("near and small lie between 0 and 1, and the prior's weight above 0"))
+        if not (0 < self.near < 1 and 0 < self.small < 1 < self.large and self.prior_weight > 0):
+            raise InputRefused(_("near and small lie between 0 and 1, large above 1, and the prior's weight above 0"))
         if any(threshold.amount <= 0 for threshold in self.thresholds):
             raise InputRefused(_("a reporting threshold lies above 0"))

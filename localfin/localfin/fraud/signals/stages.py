@@ -41,7 +41,7 @@ def stages(settings: Settings, dialect: Dialect, wanted: Wanted) -> tuple[Stage,
         _amounts(settings),
         _recent_sums(wanted),
         _near(wanted),
-        _last_day(),
+        _last_days(),
         _habit("hour", "same_hour"),
         _habit("weekday", "same_weekday"),
         _countries(),
@@ -102,7 +102,7 @@ def _pairs(settings: Settings, wanted: Wanted) -> Stage:
             "since_pair": f"CASE WHEN {known} THEN t - lag(t) OVER pair END",
             "until_pair": f"CASE WHEN {known} THEN (lead(t) OVER pair) - t END",
             "near": f"amount >= {settings.near!r} * threshold AND amount < threshold",
-            "recent": wanted.within(DAY_US),
+            "recent": wanted.within(7 * DAY_US),
         },
         windows={"pair": "PARTITION BY customer, counterparty ORDER BY t, row"},
     )
@@ -170,6 +170,7 @@ def _amounts(settings: Settings) -> Stage:
             "past_max": "max(amount) OVER before",
             "past_deviation": "stddev_samp(amount) OVER before",
             "small": f"amount > 0 AND amount <= {settings.small!r} * ({mean})",
+            "large": f"amount > {settings.large!r} * ({mean})",
         },
         windows={"ordered": f"{partition} ORDER BY t, row", "before": _before(partition)},
     )
@@ -213,10 +214,10 @@ def _near(wanted: Wanted) -> Stage:
     )
 
 
-def _last_day() -> Stage:
-    """What needs a measure of each row before it: pauses that ended, and amounts that were small for the customer."""
+def _last_days() -> Stage:
+    """What needs a measure of each row before it: pauses that ended, amounts small or large for the customer."""
     return Stage(
-        name="of_last_day",
+        name="of_last_days",
         source="paired JOIN of_customer USING (row) LEFT JOIN of_amounts USING (row)",
         where="recent",
         measures={
@@ -224,11 +225,13 @@ def _last_day() -> Stage:
             "longest_pause": "max(since_previous) OVER last_day",
             "small_1h": _number("small", "older_1h"),
             "small_1d": _number("small", "older_1d"),
+            "large_7d": _number("large", "older_7d"),
         },
         windows={
             "before": _before("PARTITION BY customer"),
             "older_1h": _older_than("PARTITION BY customer", HOUR_US),
             "older_1d": _older_than("PARTITION BY customer", DAY_US),
+            "older_7d": _older_than("PARTITION BY customer", 7 * DAY_US),
             "last_day": f"PARTITION BY customer ORDER BY t RANGE BETWEEN {DAY_US - 1} PRECEDING AND CURRENT ROW",
         },
     )
@@ -308,10 +311,12 @@ def _labels(settings: Settings, wanted: Wanted) -> Stage:
         measures={
             **{f"labels_{days}d": _count(f"count(fraud) OVER ripe - count(fraud) OVER ripe_{days}d") for days in DAYS},
             **{f"frauds_{days}d": _count(f"{frauds} OVER ripe - {frauds} OVER ripe_{days}d") for days in DAYS},
+            "last_good_t": "max(CASE WHEN fraud = 0 THEN t END) OVER month",
         },
         windows={
             "ripe": _older_than(partition, known),
             **{f"ripe_{days}d": _older_than(partition, known + days * DAY_US) for days in DAYS},
+            "month": f"{partition} ORDER BY t RANGE BETWEEN {known + 30 * DAY_US - 1} PRECEDING AND {known} PRECEDING",
         },
         needs="label",
     )
