@@ -38,7 +38,6 @@ from localfin_convert.printing import (
     report_json,
     report_text,
 )
-from localfin_models.progress import ProgressBar
 from localfin_convert.quantize.mixtures import QUANTIZATIONS
 from localfin_convert.quantize.overrides import read_override
 from localfin_convert.request import PRECISIONS, Request, refuse_unquantized
@@ -48,6 +47,7 @@ from localfin_models.cores import available_cores
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 from localfin_models.manifest import manifest_path
+from localfin_models.progress import ProgressBar
 
 SAFETENSORS = "safetensors"
 Asked = TypeVar("Asked")

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from localfin_convert.imatrix.compute import DEFAULT_N_CTX, FEWEST_N_CTX, ImatrixReport, make_imatrix
-from localfin_models.progress import ProgressBar
 from localfin_models.language import _
+from localfin_models.progress import ProgressBar
 
 
 @click.command(
