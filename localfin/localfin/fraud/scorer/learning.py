@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -63,13 +64,15 @@ class Machine:
 
     def learned(self, signals: Doubles) -> Learned:
         """`signals`: the training rows, over which every term's mean becomes 0."""
-        base = np.zeros((1, len(self.names)))
-        constant = float(self._mean(base)[0])
-        intercept, terms = constant, list[Term]()
-        for at, (name, edges) in enumerate(zip(self.names, self.edges, strict=True)):
-            grid = np.repeat(base, len(edges) + 2, axis=0)
-            grid[:, at] = np.arange(len(grid))
-            values = self._mean(grid) - constant
+        sizes = [len(edges) + 2 for edges in self.edges]
+        grid = np.zeros((1 + sum(sizes), len(self.names)))  # one signal at a time leaves 0, and all at once
+        ends = np.cumsum([1, *sizes])
+        for at, (begin, end) in enumerate(pairwise(ends)):
+            grid[begin:end, at] = np.arange(end - begin)
+        constant, *all_values = np.split(self._mean(grid), ends[:-1])
+        intercept, terms = float(constant[0]), list[Term]()
+        for at, (name, edges, each) in enumerate(zip(self.names, self.edges, all_values, strict=True)):
+            values = each - constant[0]
             seen = np.bincount(_codes(signals[:, at], edges), minlength=len(values))
             mean = float(np.average(values, weights=seen))
             intercept += mean
@@ -78,9 +81,12 @@ class Machine:
         return Learned(intercept, tuple(terms))
 
     def _mean(self, steps: Doubles) -> Doubles:
+        from threadpoolctl import threadpool_limits
+
         total = np.zeros(len(steps))
-        for model in self.models:
-            total += model.decision_function(steps)
+        with threadpool_limits(1, user_api="openmp"):  # a tree is soon asked; threads would wait for each other
+            for model in self.models:
+                total += model.decision_function(steps)
         return total / len(self.models)
 
 
