@@ -65,5 +65,8 @@ def _models(seed: int) -> dict[str, Any]:
 
 
 def _score(model: Any, rows: TrainingRows, signals: Doubles) -> Doubles:
-    model.fit(rows.signals, rows.labels.astype(np.int64))
-    return np.asarray(model.predict_proba(signals)[:, 1], np.float64) if len(signals) else np.empty(0)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # where the cores are taken, OpenMP's threads spend minutes waiting for each other
+        model.fit(rows.signals, rows.labels.astype(np.int64))
+        return np.asarray(model.predict_proba(signals)[:, 1], np.float64) if len(signals) else np.empty(0)
