@@ -238,6 +238,7 @@ def test_labels_countries_and_keys() -> None:
     ]  # fmt: skip
     assert values.key(" a\x1b[31mb\u202e\n c ") == "ab c"
     assert values.key("가") == "가"
+    assert values.key("-\x1b") is None  # missing, once it is clean
     with pytest.raises(ValueError, match="long"):
         values.key("x" * 201)
 

@@ -106,12 +106,12 @@ def key(text: str) -> str | None:
 
     Raises ValueError where it is longer than an identifier can be.
     """
-    if missing(text):
-        return None
     cleaned = " ".join(clean_text(text).split())
+    if missing(cleaned):
+        return None
     if len(cleaned) > LONGEST:
         raise ValueError("too long")
-    return cleaned or None
+    return cleaned
 
 
 def category(text: str) -> str | None:
