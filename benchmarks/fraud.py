@@ -1,8 +1,7 @@
-# ruff: noqa: E501
-"""`localfin fraud check` on 1.2 million rows of history and 70,000 new transactions, as a process: wall, CPU, memory.
+"""`localfin fraud check` on 1.2 million rows of history and 70,000 new ones, as a process: wall, CPU, memory.
 
-Made-up card transactions, or a labelled Parquet file of one's own (`--data`, `--label`). The scorer is learned from seven
-days of the history once, before the stopwatch runs. Results: `results/fraud.md`.
+Made-up card transactions, or a labelled Parquet file of one's own (`--data`, `--label`). The scorer is learned from
+seven days of the history once, before the stopwatch runs. Results: `results/fraud.md`.
 """
 
 import argparse
@@ -84,8 +83,9 @@ def _data(work: Path, data: Path | None) -> tuple[Path, Path]:
         )
         for path, where in ((history, "<="), (new, ">")):
             con.execute(
-                f"copy (select * exclude (place) from numbered where place {where} (select max(place) - {NEW} from numbered) "
-                f"order by place) to '{path}' (format parquet)"
+                f"copy (select * exclude (place) from numbered "
+                f"where place {where} (select max(place) - {NEW} from numbered) order by place) "
+                f"to '{path}' (format parquet)"
             )
     every.unlink(missing_ok=True)
     return history, new
@@ -97,17 +97,22 @@ def _write(machine: dict[str, str | int | float], learned: measure.Cost, runs: l
     text = "\n".join([
         "# fraud check: 1,200,000 rows of history, 70,000 new transactions",
         "",
-        f"{machine['processor']}, {machine['cores']} cores; load before the start {machine['load_before']:.2f}; data: {data}.",
+        f"{machine['processor']}, {machine['cores']} cores; load before the start "
+        f"{machine['load_before']:.2f}; data: {data}.",
         "The whole process, from the files to 70,000 JSON lines; the page cache was warm.",
         "",
         "| | wall s | CPU s | peak MB |",
         "| --- | --- | --- | --- |",
-        *(f"| run {at + 1} | {run.wall_s:.1f} | {run.cpu_s:.1f} | {run.peak_rss_mb:,.0f} |" for at, run in enumerate(runs)),
+        *(
+            f"| run {at} | {run.wall_s:.1f} | {run.cpu_s:.1f} | {run.peak_rss_mb:,.0f} |"
+            for at, run in enumerate(runs, 1)
+        ),
         f"| median ({walls[0]:.1f} to {walls[-1]:.1f} s) | {statistics.median(walls):.1f} | "
         f"{statistics.median(run.cpu_s for run in runs):.1f} | {max(peaks):,.0f} |",
         "",
-        f"Target: under {TARGET_S:.0f} s and {TARGET_MB:,.0f} MB: {'reached' if reached else 'not reached'}. Before it, "
-        f"`fraud fit --train-days 7` took {learned.wall_s:.0f} s and {learned.peak_rss_mb:,.0f} MB.",
+        f"Target: under {TARGET_S:.0f} s and {TARGET_MB:,.0f} MB: "
+        f"{'reached' if reached else 'not reached'}. Before it, `fraud fit --train-days 7` "
+        f"took {learned.wall_s:.0f} s and {learned.peak_rss_mb:,.0f} MB.",
         "",
     ])  # fmt: skip
     results = TOP / "benchmarks" / "results"

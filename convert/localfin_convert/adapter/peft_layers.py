@@ -234,6 +234,6 @@ def peft_errors(adapter: Path) -> Generator[None, None, None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
         why = " ".join(str(error).split())[:200]
         raise InputRefused(_("{name}: peft refuses it: {why}").format(name=adapter.name, why=why)) from error

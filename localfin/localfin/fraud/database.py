@@ -3,12 +3,16 @@
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from localfin_models.cores import available_cores
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+ZONE = "Asia/Seoul"
+"""The desk's, where nobody names another."""
 
 
 @contextmanager
@@ -24,3 +28,9 @@ def database() -> "Generator[DuckDBPyConnection]":
         }
         with duckdb.connect(":memory:", config=settings) as con:
             yield con
+
+
+def span(con: "DuckDBPyConnection") -> tuple[datetime, datetime]:
+    """The times of the first and of the last transaction, aware."""
+    [(first, last)] = con.execute("SELECT min(time), max(time) FROM transactions").fetchall()
+    return first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)

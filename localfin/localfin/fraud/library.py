@@ -12,20 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from localfin.fraud.database import database
+from localfin.fraud.database import ZONE, database, span
 from localfin.fraud.judging import Checked, Words, judge, judged
 from localfin.fraud.scorer import Capacity, Scorer, default_scorecard, read_scorecard
 from localfin.fraud.scorer import fit as learn
 from localfin.fraud.scorer import read as read_scorer
+from localfin.fraud.scorer.model import WEEK
 from localfin.fraud.scorer.thresholds import Policy
 from localfin.fraud.signals import SIGNALS, Settings, compute
 from localfin.fraud.transactions import ReadReport, read_into
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+    pass
 
-ZONE = "Asia/Seoul"
-WEEK = timedelta(days=7)
 _CAPACITY = Capacity()
 _FETCHED = 10_000
 
@@ -87,7 +86,7 @@ def fit(
     with database() as con:
         read_into(con, history, is_new=False, columns={**(columns or {}), "label": label}, zone=ZONE)
         compute(con, Settings(label_delay))
-        known = as_of or _end(con)
+        known = as_of or span(con)[1] + timedelta(microseconds=1)
         return learn(
             con, as_of=known, label_delay=label_delay, train_days=train_days, label_column=label, policy=policy
         )
@@ -109,15 +108,13 @@ def check(
     none, and only those older than the delay count. `words` explains the rows. Raises NotFound, InputRefused.
     """
     chosen = scorer if isinstance(scorer, Scorer) else load_scorer(scorer)
-    delay = label_delay or (WEEK if chosen.label is None else chosen.label.delay)
-    label = {} if chosen.label is None else {"label": chosen.label.column}
     given = dict(columns or {})
     with database() as con:
         if history is not None:
-            read_into(con, history, is_new=False, columns={**label, **given}, zone=ZONE)
+            read_into(con, history, is_new=False, columns={**chosen.label_role, **given}, zone=ZONE)
             given["label"] = ""
         read_into(con, new, is_new=True, columns=given, zone=ZONE)
-        judge(con, chosen, delay)
+        judge(con, chosen, label_delay or chosen.label_delay)
         yield from judged(con, chosen, words=words)
 
 
@@ -150,9 +147,3 @@ def _read(
 def _transaction(row: tuple[Any, ...], place: ZoneInfo) -> Transaction:
     name, time, amount, *others = row
     return Transaction(name, time.replace(tzinfo=UTC).astimezone(place), Decimal(repr(amount)), *others)
-
-
-def _end(con: "DuckDBPyConnection") -> datetime:
-    """Just behind the last transaction."""
-    [(last,)] = con.execute("SELECT max(time) FROM transactions").fetchall()
-    return datetime.fromisoformat(str(last)).replace(tzinfo=UTC) + timedelta(microseconds=1)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from localfin.commands.fraud.explain import EXPLAIN, LANGUAGE, MODEL, explainer
-from localfin.commands.fraud.shared import COLUMNS, ENGINE, STRICT, Delay, database, history_read, say_read, scorer_of
+from localfin.commands.fraud.shared import COLUMNS, ENGINE, STRICT, Delay, history_read, say_read, scorer_of
+from localfin.fraud.database import database
 from localfin.fraud.output import forms
 from localfin.fraud.output.lines import json_line, verdict_word
 from localfin.fraud.output.part import fingerprint, open_part, refuse_output
@@ -85,9 +86,8 @@ def check(
     if out is not None:
         refuse_output(out, inputs, force=force)
     scorer = scorer_of(scorer_at)
-    delay = label_delay or (scorer.label.delay if scorer.label is not None else timedelta(days=7))
-    label = {"label": scorer.label.column} if scorer.label is not None else {}
-    named = {**label, **(columns or {})}
+    delay = label_delay or scorer.label_delay
+    named = {**scorer.label_role, **(columns or {})}
     with (
         explainer(which, language, model) as words,
         database() as con,

@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
 
-from localfin.commands.fraud.shared import COLUMNS, STRICT, ZONE, Delay, database, say_read, scorer_of
+from localfin.commands.fraud.shared import COLUMNS, STRICT, Delay, say_read, scorer_of
+from localfin.fraud.database import ZONE, database, span
 from localfin.text import clean_text
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
@@ -68,10 +69,10 @@ def evaluate(
     from localfin.fraud.transactions import read_into
 
     scorer = scorer_of(scorer_at)
-    delay = label_delay or (scorer.label.delay if scorer.label is not None else timedelta(days=7))
+    delay = label_delay or scorer.label_delay
     if html is not None and html.exists():
         raise InputRefused(_("{out} exists; give another name").format(out=html))
-    named = {**({"label": scorer.label.column} if scorer.label is not None else {}), **(columns or {})}
+    named = {**scorer.label_role, **(columns or {})}
     with database() as con:
         say_read(read_into(con, labelled, is_new=False, columns=named), labelled.name, strict=strict)
         start, end = _window(con, scorer, begin)
@@ -96,9 +97,9 @@ def _window(con: "DuckDBPyConnection", scorer: "Scorer", begin: datetime | None)
     Raises InputRefused for a day that the scorer may have learned from, or that lies behind the file.
     """
     zone = ZoneInfo(ZONE)
-    [(first, last)] = con.execute("SELECT min(time), max(time) FROM transactions").fetchall()
-    end = last.replace(tzinfo=UTC) + timedelta(microseconds=1)
-    seen = first.replace(tzinfo=UTC).astimezone(zone)
+    first, last = span(con)
+    end = last + timedelta(microseconds=1)
+    seen = first.astimezone(zone)
     start = seen.replace(hour=0, minute=0, second=0, microsecond=0)
     if scorer.training is not None:
         known = scorer.training.as_of.astimezone(zone)

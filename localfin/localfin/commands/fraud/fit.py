@@ -1,14 +1,15 @@
 """`localfin fraud fit`: a scorer learned from labelled transactions."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
 import click
 
-from localfin.commands.fraud.shared import COLUMNS, ENGINE, STRICT, ZONE, Delay, database, history_read
+from localfin.commands.fraud.shared import COLUMNS, ENGINE, STRICT, Delay, history_read
+from localfin.fraud.database import ZONE, database, span
 from localfin.text import clean_text
 from localfin_models.errors import InputRefused, NotFound
 from localfin_models.language import _
@@ -72,7 +73,7 @@ def fit(
     _refuse_output(out)
     named = {**(columns or {}), "label": label}
     with database() as con, history_read(con, history, engine, columns=named, strict=strict) as cluster:
-        until = _day(_span(con) if cluster is None else cluster.span, as_of, label_delay)
+        until = _day(span(con) if cluster is None else cluster.span, as_of, label_delay)
         since: Literal["all"] | datetime = (
             "all" if train_days is None else until - label_delay - timedelta(days=train_days)
         )
@@ -105,12 +106,6 @@ def _refuse_output(out: Path) -> None:
         raise InputRefused(_("{out} exists; give another name").format(out=out))
     if not out.parent.is_dir():
         raise NotFound(_("{path} does not exist").format(path=out.parent))
-
-
-def _span(con: "DuckDBPyConnection") -> tuple[datetime, datetime]:
-    """The times of the first and of the last transaction."""
-    [first, last] = con.execute("SELECT min(time), max(time) FROM transactions").fetchall()[0]
-    return first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)
 
 
 def _day(span: tuple[datetime, datetime], as_of: datetime | None, label_delay: timedelta) -> datetime:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from localfin.fraud.database import database as database
+from localfin.fraud.database import ZONE
 from localfin.text import clean_text
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from localfin.fraud.scorer import Scorer
     from localfin.fraud.transactions import ReadReport
 
-ZONE = "Asia/Seoul"
 _SHOWN = 10
 """Bad rows that are named; the rest is counted."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from localfin.fraud.cluster.history import read_history
 from localfin.fraud.cluster.session import failing, session
 from localfin.fraud.cluster.spark import Frame, Spark
+from localfin.fraud.database import ZONE
 from localfin.fraud.signals.dialect import SPARK
 from localfin.fraud.signals.engine import chosen_rows, evidence_query, joins, measured, signals_query
 from localfin.fraud.signals.settings import Settings
@@ -42,7 +43,7 @@ class Cluster:
         self._taken = 0
         self._span: tuple[datetime, datetime] | None = None
 
-    def read(self, path: str, *, columns: Mapping[str, str] | None = None, zone: str = "Asia/Seoul") -> ReadReport:
+    def read(self, path: str, *, columns: Mapping[str, str] | None = None, zone: str = ZONE) -> ReadReport:
         """Find the columns of a history in Parquet, which stays where it lies. Raises as `read_history` does."""
         with failing(LocalfinError, _("Spark failed: {reason}")):
             found = read_history(self._spark, path, columns, zone_named(zone))

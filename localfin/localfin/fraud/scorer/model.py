@@ -70,6 +70,9 @@ class Thresholds:
     suspicious: float
 
 
+WEEK = timedelta(days=7)
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """Where a history's labels stand, and how long after its transaction a label becomes known."""
@@ -109,6 +112,16 @@ class Scorer:
     """Measured on the held-out later part of the training rows."""
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     """Of what made it."""
+
+    @property
+    def label_delay(self) -> timedelta:
+        """Its own; a week for one that names none."""
+        return WEEK if self.label is None else self.label.delay
+
+    @property
+    def label_role(self) -> dict[str, str]:
+        """The history's label column by its role, where the scorer names one."""
+        return {} if self.label is None else {"label": self.label.column}
 
     @property
     def signals(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from localfin.fraud.database import ZONE
 from localfin.fraud.transactions import rows, source
 from localfin.fraud.transactions.columns import SAMPLE, Columns, recognise, roles_of
 from localfin.fraud.transactions.convert import FINAL, RAW, Conversion, offset_sql, reason_text
@@ -49,7 +50,7 @@ def read_into(
     *,
     is_new: bool,
     columns: Mapping[str, str] | None = None,
-    zone: str = "Asia/Seoul",
+    zone: str = ZONE,
 ) -> ReadReport:
     """Append the transactions of a file, or of a binary stream, to the table `transactions`, made where absent.
 

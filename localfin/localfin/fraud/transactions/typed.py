@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from localfin.fraud.database import ZONE
 from localfin.fraud.transactions import amounts, moments, values
 from localfin.fraud.transactions.columns import ROLES, Columns, roles_of
 from localfin.fraud.transactions.convert import RAW
@@ -73,9 +74,7 @@ def parse(text: str, now: datetime) -> Typed:
     return Typed(fields, notes)
 
 
-def read_typed(
-    con: "DuckDBPyConnection", text: str, *, now: datetime | None = None, zone: str = "Asia/Seoul"
-) -> ReadReport:
+def read_typed(con: "DuckDBPyConnection", text: str, *, now: datetime | None = None, zone: str = ZONE) -> ReadReport:
     """Append the transaction that `text` describes to `transactions`, to be judged. Raises InputRefused as `parse`."""
     place = zone_named(zone)
     typed = parse(text, now or datetime.now(place).replace(tzinfo=None))
