@@ -1,0 +1,1 @@
+"""The user's own documents: read in a sealed process, indexed, searched."""
