@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 
-from localfin.fraud.transactions import amounts, moments
+from localfin import amounts
+from localfin.fraud.transactions import moments
 from localfin.fraud.transactions.values import label, missing
 from localfin_models.errors import InputRefused
 from localfin_models.language import _

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
-from localfin.fraud.transactions import amounts, moments, values
+from localfin import amounts
+from localfin.fraud.transactions import moments, values
 from localfin.fraud.transactions.columns import Columns
 from localfin.text import clean_text
 from localfin_models.language import _

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from localfin.fraud.database import ZONE
-from localfin.fraud.transactions import amounts, moments, values
+from localfin import amounts
+from localfin.fraud.transactions import moments, values
 from localfin.fraud.transactions.columns import ROLES, Columns, roles_of
 from localfin.fraud.transactions.convert import RAW
 from localfin.fraud.transactions.read import Loaded, cleared, insert, zone_named
