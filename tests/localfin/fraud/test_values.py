@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localfin.fraud.transactions import amounts, moments, values
+from localfin import amounts
+from localfin.fraud.transactions import moments, values
 from localfin.fraud.transactions.convert import time_sql
 
 

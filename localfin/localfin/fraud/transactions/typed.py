@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from localfin.fraud.database import ZONE
 from localfin import amounts
+from localfin.fraud.database import ZONE
 from localfin.fraud.transactions import moments, values
 from localfin.fraud.transactions.columns import ROLES, Columns, roles_of
 from localfin.fraud.transactions.convert import RAW
