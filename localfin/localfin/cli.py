@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "convert": ("localfin_convert.command:convert", _("Merge, convert and quantize: base + adapter to GGUF.")),
     "imatrix": ("localfin_convert.imatrix.command:imatrix", _("Measure on a text what a model's columns weigh.")),
     "ask": ("localfin.commands.ask:ask", _("Answer one question.")),
+    "docs": ("localfin.commands.docs:docs", _("Add documents to answer from; list, search and remove them.")),
     "fraud": ("localfin.commands.fraud:fraud", _("Check transactions for fraud.")),
     "models": ("localfin.commands.models:models", _("List the models on this machine, show one, choose the default.")),
     "doctor": ("localfin.commands.doctor:doctor", _("Say what is wrong with this machine, and prove the seal.")),
