@@ -18,7 +18,8 @@ ADAPTERS = ("docs/en/adapters.md", "docs/ko/adapters.md")
 FRAUD = ("docs/en/fraud.md", "docs/ko/fraud.md")
 PAGES = ("docs/en/documents.md", "docs/ko/documents.md")
 DOCUMENTS = (
-    "README.md", "CONTRIBUTING.md", "docs/app.md", "docs/ko/app.md", *ADAPTERS, *CONVERT, *FRAUD, *GUIDES, *PAGES, *SIGNALS,
+    "README.md", "CONTRIBUTING.md", "docs/app.md", "docs/ko/app.md", *ADAPTERS, *CONVERT, *FRAUD, *GUIDES, *PAGES,
+    *SIGNALS,
 )  # fmt: skip
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]+)\)")
