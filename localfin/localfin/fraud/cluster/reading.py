@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from localfin import amounts
-from localfin.fraud.transactions import moments, values
+from localfin.fraud.transactions import amounts, moments, values
 
 READ = "localfin_read"
 """The view of what Python read: role, x (the text), number, whole, flag, text, extra, wrong."""

@@ -1,0 +1,75 @@
+"""Groups that a question asks for: which month, 분류별, by category."""
+
+import re
+from dataclasses import dataclass
+
+from localfin.tables.asking.labels import Named
+from localfin.tables.asking.words import Words
+from localfin.tables.call import Group, Part
+from localfin.tables.table import Table
+from localfin.tables.units import split_unit
+
+_WHICH = r"(?:어느|어떤|무슨|which|what)"
+_PARTS: tuple[tuple[Part, str, str], ...] = (
+    ("month", r"(?:달|월|month)", r"(?:월별|달마다|매달|매월|다달이|monthly|(?:by|per|for each|each|every) month)"),
+    ("quarter", r"(?:분기|quarter)", r"(?:분기별|분기마다|quarterly|(?:by|per|for each|each|every) quarter)"),
+    (
+        "year",
+        r"(?:해|연도|년도|year)",
+        r"(?:연도별|년도별|연별|해마다|매년|yearly|annually|(?:by|per|for each|each|every) year)",
+    ),
+    ("day", r"(?:날짜|날|일자|day|date)", r"(?:일별|날짜별|날마다|매일|daily|(?:by|per|for each|each|every) day)"),
+)
+_TIME_COLUMN = {
+    "month": re.compile("월|달|month"),
+    "year": re.compile("연도|년도|year"),
+    "quarter": re.compile("분기|quarter"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    group: Group
+    which: bool
+    """Whether one group is asked for, not all."""
+
+
+def take_grouping(words: Words, table: Table, columns: list[Named]) -> Grouping | None:
+    """The grouping of a question; a column that is named for it leaves `columns`."""
+    for part, one, each in _PARTS:
+        for pattern, which in (
+            (rf"{_WHICH}\s?{one}(?![가-힣]*별)", True),
+            (rf"{one}(?=[은이] (?:언제|어느|무엇))", True),
+            (each, False),
+        ):
+            if (group := _time_group(table, part)) and words.take(pattern):
+                return Grouping(group, which)
+    for named in columns:
+        column = _text_column(table, named)
+        before, after = words.rest[: named.start], words.rest[named.end :]
+        asked = re.search(rf"\b{_WHICH}\s?$|{_WHICH}\s$", before)
+        listed = re.match(r"\s?(?:별|마다)", after)
+        over = re.search(r"\b(?:by|per|for each|each|every)\s$", before)
+        if column is None or not (asked or listed or over):
+            continue
+        columns.remove(named)
+        for match, offset in ((asked, 0), (over, 0), (listed, named.end)):
+            if match:
+                words.cut(offset + match.start(), offset + match.end())
+        return Grouping(Group(column), asked is not None)
+    return None
+
+
+def _time_group(table: Table, part: Part) -> Group | None:
+    dates = table.of_kind("date")
+    if len(dates) == 1:
+        return Group(dates[0].name, part)
+    if dates or part not in _TIME_COLUMN:
+        return None
+    named = [c.name for c in table.of_kind("text") if _TIME_COLUMN[part].fullmatch(split_unit(c.name)[0].lower())]
+    return Group(named[0]) if len(named) == 1 else None
+
+
+def _text_column(table: Table, named: Named) -> str | None:
+    found = [c.name for c in table.of_kind("text") if named.label.text in (c.name, split_unit(c.name)[0])]
+    return found[0] if len(found) == 1 else None

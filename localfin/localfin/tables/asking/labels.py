@@ -1,0 +1,72 @@
+"""The names that a report's rows and columns have, and where a question names them."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from localfin.tables.asking.words import TAKEN, Words, label_pattern, plain
+from localfin.tables.values import without_marks
+
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+_SHORT_YEAR = re.compile(r"\bfy ?'?(\d\d)\b(?!\d)", re.IGNORECASE)
+_BRACKETS = re.compile(r"\s*[(\[][^()\[\]]*[)\]]\s*")
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a row, a column or a value is called."""
+
+    text: str
+    column: str = ""
+    """Of a value: the column it stands in."""
+
+    @cached_property
+    def years(self) -> frozenset[int]:
+        return years_in(self.text)
+
+    @cached_property
+    def patterns(self) -> list[re.Pattern[str]]:
+        """The ways to name it, the longest first: whole, without brackets, `Inventories, net` as net inventories."""
+        bare = _BRACKETS.sub(" ", self.text).strip() or self.text
+        texts = [self.text, bare, re.sub(r"^(?:less|add|plus|of which)\s*:?\s+", "", bare, flags=re.IGNORECASE)]
+        if match := re.fullmatch(r"([^,]+), ([^,]+)", bare):
+            texts.append(f"{match[2]} {match[1]}")
+        return [pattern for text in dict.fromkeys(texts) if (pattern := label_pattern(without_marks(text)))]
+
+    @cached_property
+    def tokens(self) -> list[str]:
+        return re.findall(r"[a-z]+|\d+|[가-힣]+|[%$]", plain(self.text))
+
+
+@dataclass(frozen=True)
+class Named:
+    """A label that a question names."""
+
+    label: Label
+    start: int
+    end: int
+
+
+def years_in(text: str) -> frozenset[int]:
+    found = {int(year) for year in _YEAR.findall(text)}
+    return frozenset(found or {2000 + int(short) for short in _SHORT_YEAR.findall(text)})
+
+
+def take_labels(words: Words, labels: Iterable[Label]) -> list[Named]:
+    """The labels that a question names, in its order; the longer first where two overlap. Their words are taken."""
+    hits: list[tuple[int, int, Label]] = []
+    for label in labels:
+        for pattern in label.patterns:
+            hits += [(*match.span(), label) for match in pattern.finditer(words.rest)]
+    found: list[Named] = []
+    for start, end, label in sorted(hits, key=lambda hit: (hit[0] - hit[1], hit[0], len(hit[2].text))):
+        if TAKEN not in words.rest[start:end]:
+            found.append(Named(label, start, end))
+            words.cut(start, end)
+    return sorted(found, key=lambda named: named.start)
+
+
+def common_tokens(labels: Sequence[Label]) -> set[str]:
+    """The words that all of some labels have."""
+    return set[str].intersection(*(set(label.tokens) for label in labels)) if labels else set()

@@ -1,0 +1,148 @@
+"""Questions about records: which rows, which column, which computation, by which groups."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from localfin.tables.asking.dates import Span, take_spans
+from localfin.tables.asking.grouping import take_grouping
+from localfin.tables.asking.labels import Label, take_labels
+from localfin.tables.asking.operations import Operation, take_operations
+from localfin.tables.asking.resolving import resolved
+from localfin.tables.asking.thresholds import Threshold, factor, take_thresholds
+from localfin.tables.asking.understood import Understood, column_name
+from localfin.tables.asking.words import Words, is_filler, plain
+from localfin.tables.call import Call
+from localfin.tables.table import Column, Table
+from localfin.tables.units import split_unit
+
+Values = Callable[[Column, str], Sequence[str]]
+"""The different texts of a column that stand in a question."""
+
+_SPENT = re.compile(
+    r"\b(?:spent|spend|spending|paid|pay|expenses?|expenditures?|costs?|purchases?d?|charged?)\b"
+    r"|(?:지출|사용|결제|소비|이용|납부|출금|인출|지불)(?:한|된|했|하|됐|되)?(?:\s?(?:금액|액|돈))?|쓴\s?돈|쓴\s?금액|썼"
+)
+_RECEIVED = re.compile(
+    r"\b(?:received|earned|income|deposited|credited)\b|(?:수입|입금|수령)(?:한|된|했|하|됐|되)?(?:\s?(?:금액|액|돈))?|받은\s?(?:돈|금액)|번\s?돈"
+)
+_MONEY = re.compile(r"\b(?:amounts?|how much|values?|sums?|price)\b|금액|액수|얼마|돈(?=[은이을의 ?]|$)")
+_SPENT_COLUMN = re.compile(
+    r"출금|지출|사용|이용|결제|승인|금액|amount|spent|expense|debit|withdraw|cost|price|paid|charge", re.IGNORECASE
+)
+_RECEIVED_COLUMN = re.compile(r"입금|수입|income|deposit|credit|received|금액|amount", re.IGNORECASE)
+_ROWS = re.compile(
+    r"\b(?:transactions?|purchases?|payments?|rows?|records?|entries|entry|expenses?)\b"
+    r"|거래\s?(?:내역|건)?|내역|결제\s?건|지출\s?건|건(?=은|이|을|의| |\?|$)"
+)
+
+
+def call_of_records(
+    question: str, table: Table, values: Values, years: Callable[[str], tuple[int, int]]
+) -> Call | None:
+    """The call that a question means; None where it is not understood in full.
+
+    `values` gives what of a column stands in the question, `years` the first and last year of a column of dates.
+    """
+    words = Words(question)
+    named = take_labels(words, _labels(table, values, words.text))
+    dates = table.of_kind("date")
+    spans = list[Span]()
+    if len(dates) == 1:
+        taken = take_spans(words, years(dates[0].name))
+        if taken is None:
+            return None
+        spans = taken
+    thresholds = take_thresholds(words)
+    limit = _limit(words)
+    columns = [name for name in named if not name.label.column]
+    grouping = take_grouping(words, table, columns)
+    if thresholds is None:
+        return None
+    spent, received = words.take(_SPENT), words.take(_RECEIVED)
+    operations: list[Operation] = [found.operation for found in take_operations(words)]
+    money = words.take(_MONEY)
+    rows = words.take(_ROWS)
+    if words.left():
+        return None
+    understood = Understood(
+        words.text, table, [name for name in named if name.label.column], columns, spans,
+        dates[0].name if len(dates) == 1 else None, grouping, operations, asks_rows=bool(rows), limit=limit,
+    )  # fmt: skip
+    understood.money = _money_column(table, bool(spent), bool(received), bool(money))
+    if not _placed(understood, thresholds):
+        return None
+    return resolved(understood)
+
+
+def _labels(table: Table, values: Values, text: str) -> list[Label]:
+    found: list[Label] = []
+    for column in table.columns:
+        bare = split_unit(column.name)[0]
+        found.append(Label(column.name))
+        if bare != column.name:
+            found.append(Label(bare))
+        if column.kind == "text":
+            found += [Label(value, column.name) for value in values(column, text) if _sayable(value)]
+    return found
+
+
+def _sayable(value: str) -> bool:
+    """Whether a value means itself where it stands in a question: no bare number but a year, no word such as `in`."""
+    text = plain(value)
+    if re.fullmatch(r"[\d.,]+", text):
+        return bool(re.fullmatch(r"(?:19|20)\d\d", text))
+    return len(text) > 1 and not is_filler(text)
+
+
+def _limit(words: Words) -> int | None:
+    counters = r"(?:개|건|명|곳|위|가지|달|개월)"
+    for pattern in (
+        rf"(?:상위|하위|top|bottom)\s?(\d{{1,2}})\s?{counters}?",
+        r"(\d{1,2})(?=\s(?:largest|highest|biggest|smallest|lowest|most expensive|cheapest))",
+        rf"(?<=[가-힣\s])(\d{{1,2}})\s?{counters}(?=를|을|은|는|의| |\?|$)",
+    ):
+        match = re.search(pattern, words.rest)
+        if match:
+            words.cut(*match.span(1))
+            return int(match[1])
+    return None
+
+
+def _money_column(table: Table, spent: bool, received: bool, money: bool) -> str | None:
+    numbers = table.of_kind("number")
+    if spent and received:
+        return None
+    if len(numbers) == 1:
+        return numbers[0].name
+    pattern = _SPENT_COLUMN if spent or (money and not received) else _RECEIVED_COLUMN if received else None
+    found = [column.name for column in numbers if pattern is not None and pattern.search(column.name)]
+    return found[0] if len(found) == 1 else None
+
+
+def _placed(understood: Understood, thresholds: Sequence[Threshold]) -> bool:
+    """Gives each threshold its column: the one named before it, else the one that money means."""
+    numbers = {column.name: column for column in understood.table.of_kind("number")}
+    for threshold in thresholds:
+        before = [
+            name
+            for name in understood.columns
+            if name.end <= threshold.start and column_name(understood.table, name) in numbers
+        ]
+        near = [name for name in before if threshold.start - name.end <= 6]
+        name = column_name(understood.table, near[-1]) if near else _single(understood, numbers)
+        if name is None:
+            return False
+        column = numbers[name]
+        if threshold.percent != (column.unit == "%"):
+            return False
+        if factor(column.unit) not in (None, 1) and not threshold.scaled and not threshold.percent:
+            return False
+        understood.thresholds.append((threshold, name))
+        if near:
+            understood.columns.remove(near[-1])
+    return True
+
+
+def _single(understood: Understood, numbers: dict[str, Column]) -> str | None:
+    named = {column_name(understood.table, name) for name in understood.columns}.intersection(numbers)
+    return named.pop() if len(named) == 1 else understood.money if not named else None

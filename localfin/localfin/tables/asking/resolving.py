@@ -1,0 +1,230 @@
+"""From what a question about records says to the one call that it means."""
+
+import re
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
+from localfin.tables.asking.dates import Span
+from localfin.tables.asking.operations import Operation
+from localfin.tables.asking.order import base_of, marked, starts_at
+from localfin.tables.asking.understood import Understood, column_name
+from localfin.tables.call import Call, Do, Filter, Group, Measure, Order, What
+from localfin.tables.table import Stored
+
+Operations = AbstractSet[Operation]
+_RATE = re.compile(r"율|률|금리|이자율|단가|잔액|잔고|수익률|rate|price|balance|ratio|yield|%", re.IGNORECASE)
+
+
+def resolved(said: Understood) -> Call | None:
+    """None where the parts do not make one computation."""
+    measured = _measured(said)
+    if measured is None or not _texts_explained(said):
+        return None
+    operations = set(said.operations)
+    if said.asks_rows and not operations and len(measured) < 2:
+        return None
+    if operations & {"growth", "difference", "ratio", "share"}:
+        return _compared(said, measured, operations)
+    if len(measured) > 1 or len(said.spans) > 1:
+        return None
+    column = measured[0] if measured else None
+    where = _where(said, said.spans)
+    if said.grouping is not None:
+        return _grouped(said, column, where, operations)
+    if operations & {"highest", "lowest"}:
+        return _extreme(said, column, where, operations)
+    what = _what(operations, column)
+    if what is None or said.limit is not None:
+        return None
+    if what == "count":
+        return Call("value", Measure("count", None, where)) if not measured else None
+    return Call("value", Measure(what, column, where)) if column else None
+
+
+def _measured(said: Understood) -> list[str] | None:
+    """The number columns that are asked about, those named or the one that money means; None where that is open."""
+    numbers = {column.name for column in said.table.of_kind("number")}
+    named = list(dict.fromkeys(name for n in said.columns if (name := column_name(said.table, n)) in numbers))
+    if named:
+        return named
+    counted = set(said.operations) == {"count"}
+    return [said.money] if said.money and not counted else []
+
+
+def _texts_explained(said: Understood) -> bool:
+    """Whether each text or date column that is named goes with a value, a time or nothing but itself."""
+    ruled = {named.label.column for named in said.values}
+    kinds = {column.name: column.kind for column in said.table.columns}
+    for named in said.columns:
+        name = column_name(said.table, named)
+        if kinds[name] == "text" and name not in ruled and not said.operations:
+            return False
+        if kinds[name] == "text" and name not in ruled and set(said.operations) - {"highest", "lowest"}:
+            return False
+    return True
+
+
+def _where(said: Understood, spans: Sequence[Span], without: str | None = None) -> tuple[Filter, ...]:
+    """The filters of values, times and thresholds; values of one column go together."""
+    found: list[Filter] = []
+    by_column: dict[str, list[str]] = {}
+    for named in said.values:
+        texts = by_column.setdefault(named.label.column, [])
+        if named.label.text not in texts:
+            texts.append(named.label.text)
+    for column, texts in by_column.items():
+        if column != without:
+            found.append(Filter(column, "=", tuple(texts) if len(texts) > 1 else texts[0]))
+    for span in spans:
+        assert said.date_column is not None
+        found += span.filters(said.date_column)
+    return (*found, *said.filters())
+
+
+def _what(operations: Operations, column: str | None) -> What | None:
+    """The figure that is asked for; a plain `how much` is a sum."""
+    if operations == {"count"} or operations == {"count", "sum"}:
+        return "count" if operations == {"count"} or column is None else None
+    if operations in ({"average"}, {"average", "sum"}):
+        return "average" if operations == {"average"} else None
+    return "sum" if operations in ({"sum"}, set()) else None
+
+
+def _grouped(said: Understood, column: str | None, where: tuple[Filter, ...], operations: Operations) -> Call | None:
+    grouping = said.grouping
+    assert grouping is not None
+    if any(named.label.column == grouping.group.column for named in said.values):
+        return None
+    order: Order | None = "highest" if "highest" in operations else "lowest" if "lowest" in operations else None
+    rest = operations - {"highest", "lowest"}
+    what = _what(rest, column)
+    if what is None or (grouping.which and order is None) or {"highest", "lowest"} <= operations:
+        return None
+    if what == "count":
+        column = None
+    elif column is None:
+        return None
+    if not rest and column is not None and not _adds_up(said, column, grouping.group):
+        return None
+    if what == "sum" and column is not None and _RATE.search(column) and not _single(said, grouping.group.column):
+        return None
+    limit = said.limit or (1 if order and (grouping.which or said.limit) else None)
+    return Call("value", Measure(what, column, where), by=grouping.group, order=order, limit=limit)
+
+
+def _adds_up(said: Understood, column: str, group: Group) -> bool:
+    """Whether a group's figure without a word of how it is made can be but its sum."""
+    return not _RATE.search(column) or _single(said, group.column)
+
+
+def _single(said: Understood, name: str) -> bool:
+    """Whether each value of a column stands in one row."""
+    if isinstance(said.table.rows, Stored):
+        return False
+    place = [column.name for column in said.table.columns].index(name)
+    values = [row[place] for row in said.table.rows]
+    return len(set(values)) == len(values)
+
+
+def _extreme(said: Understood, column: str | None, where: tuple[Filter, ...], operations: Operations) -> Call | None:
+    if len(operations) > 1 or column is None:
+        return None
+    order: Order = "highest" if "highest" in operations else "lowest"
+    if said.limit or said.asks_rows or _asks_which(said):
+        return Call("rows", Measure("value", column, where), order=order, limit=said.limit or 1)
+    return Call("value", Measure("maximum" if order == "highest" else "minimum", column, where))
+
+
+def _asks_which(said: Understood) -> bool:
+    texts = {column.name for column in said.table.of_kind("text", "date")}
+    named = any(column_name(said.table, n) in texts for n in said.columns)
+    return named or bool(re.search(r"\b(?:which|who|where|when)\b|어디|무엇|뭐|누구|언제|어느|어떤", said.text))
+
+
+def _compared(said: Understood, measured: list[str], operations: Operations) -> Call | None:
+    """Two times, two values of one column, two columns, or a part of the whole."""
+    do = _do(operations)
+    if do is None or said.grouping is not None or said.limit is not None or said.asks_rows:
+        return None
+    average = "average" in operations
+    if "count" in operations:
+        return None
+    what: What = "average" if average else "sum"
+    if len(said.spans) == 2 and len(measured) == 1:
+        return _two_times(said, do, what, measured[0])
+    if len(said.spans) > 1:
+        return None
+    several = [
+        c
+        for c in {n.label.column for n in said.values}
+        if len({n.label.text for n in said.values if n.label.column == c}) == 2
+    ]
+    if len(measured) == 2 and not several:
+        return _two_columns(said, do, what, measured)
+    if len(measured) != 1:
+        return None
+    if len(several) == 1:
+        return _two_values(said, do, what, measured[0], several[0])
+    columns = list(dict.fromkeys(named.label.column for named in said.values))
+    if do == "share" and len(columns) == 1 and not several and not average and not said.thresholds:
+        of = Measure("sum", measured[0], _where(said, said.spans))
+        return Call("share", of, Measure("sum", measured[0], _where(said, said.spans, without=columns[0])))
+    return None
+
+
+def _do(operations: Operations) -> Do | None:
+    rest = operations - {"average", "sum"}
+    if rest == {"growth"}:
+        return "growth"
+    if rest == {"difference"}:
+        return "difference"
+    if rest == {"ratio"}:
+        return "ratio"
+    return "share" if rest == {"share"} else None
+
+
+def _two_times(said: Understood, do: Do, what: What, column: str) -> Call | None:
+    if do in ("share", "ratio"):
+        base = base_of(marked(said.text, [(span.at, span.until) for span in said.spans]))
+    else:
+        base = starts_at(marked(said.text, [(span.at, span.until) for span in said.spans]))
+        if base is None:
+            starts = [span.start for span in said.spans]
+            first, second = starts
+            base = None if first is None or second is None else 0 if first < second else 1
+    if base is None:
+        return None
+    of, against = said.spans[1 - base], said.spans[base]
+    return Call(do, Measure(what, column, _where(said, [of])), Measure(what, column, _where(said, [against])))
+
+
+def _two_values(said: Understood, do: Do, what: What, column: str, of: str) -> Call | None:
+    named = [n for n in said.values if n.label.column == of]
+    base = _base(said, do, [(n.start, n.end) for n in named])
+    if base is None or len(named) != 2:
+        return None
+    measures = [
+        Measure(what, column, (Filter(of, "=", n.label.text), *_where(said, said.spans, without=of))) for n in named
+    ]
+    return Call(do, measures[1 - base], measures[base])
+
+
+def _two_columns(said: Understood, do: Do, what: What, measured: Sequence[str]) -> Call | None:
+    numbers = {column.name: column for column in said.table.of_kind("number")}
+    named = [n for n in said.columns if column_name(said.table, n) in numbers]
+    base = _base(said, do, [(n.start, n.end) for n in named])
+    if base is None or len(named) != 2 or numbers[measured[0]].unit != numbers[measured[1]].unit:
+        return None
+    where = _where(said, said.spans)
+    return Call(do, Measure(what, measured[1 - base], where), Measure(what, measured[base], where))
+
+
+def _base(said: Understood, do: Do, spans: Sequence[tuple[int, int]]) -> int | None:
+    """Which of two things is subtracted or divided by; a difference is the first less the second."""
+    if len(spans) != 2:
+        return None
+    text = marked(said.text, spans)
+    if do == "difference":
+        start = starts_at(text)
+        return 1 if start is None else start
+    return base_of(text) if do != "growth" else None

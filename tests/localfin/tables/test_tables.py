@@ -1,0 +1,181 @@
+"""Tables and calls: what is read, what is computed, what is refused."""
+
+from decimal import Decimal
+
+import pytest
+
+from localfin.tables import asked, call_from, run, table_of, table_of_text, tables_of
+from localfin.tables.values import day, number
+from localfin_models.errors import InputRefused, NotFound
+
+LEDGER = [
+    ["날짜", "분류", "가맹점", "금액(원)", "결제수단"],
+    ["2024-01-05", "식비", "김밥나라", "8,000", "카드"],
+    ["2024-01-20", "교통", "코레일", "45,000", "현금"],
+    ["2024-02-03", "식비", "스타벅스 강남점", "6,500", "카드"],
+    ["2024-02-11", "문화", "교보문고", "32,000", "카드"],
+    ["2024-02-28", "식비", "이마트", "-", "카드"],
+    ["합계", "", "", "91,500", ""],
+]
+INCOME = [
+    ["", "Years ended December 31,", ""],
+    ["", "2019", "2018"],
+    ["", "(in millions)", ""],
+    ["Revenue:", "", ""],
+    ["Products (1)", "$ 1,200", "$ 1,000"],
+    ["Services", "300", "250"],
+    ["", "$ 1,500", "$ 1,250"],
+    ["Expenses:", "", ""],
+    ["Services", "(90)", "(80)"],
+    ["Impairment", "—", "12"],
+    ["Gross margin", "43.2%", "40.0%"],
+]
+
+
+@pytest.fixture
+def ledger():
+    return table_of(LEDGER, "가계부", "가계부.csv")
+
+
+@pytest.fixture
+def income():
+    return table_of(INCOME, "income", "income.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1,234", "1234"), ("(53)", "-53"), ("$ (9,688)", "-9688"), ("(3,709 )", "-3709"), ("12.5%", "12.5"),
+        ("(9.4%)", "-9.4"), ("(2.1% )", "-2.1"), ("△3", "-3"), ("5,000만원", "50000000"), ("1,280 (2)", "1280"),
+        ("$(0.5)", "-0.5"), ("−1", "-1"), ("1,280¹", "1280"), ("12*", "12"), ("₩3,000", "3000"),
+    ],
+)  # fmt: skip
+def test_numbers_as_cells_write_them(text, value):
+    assert number(text) == Decimal(value)
+
+
+@pytest.mark.parametrize("text", ["", "-", "—", "N/A", "abc", "1,5", "2024-03-01", "1/2", "A-12", "12 34 5"])
+def test_what_is_no_number(text):
+    assert number(text) is None
+
+
+def test_a_day_written_in_either_order_is_no_day():
+    assert day("03/04/2024") is None
+    assert str(day("2024. 3. 4.")) == str(day("20240304")) == str(day("March 4, 2024")) == "2024-03-04"
+
+
+def test_records_have_kinds_units_and_no_totals(ledger):
+    assert [column.kind for column in ledger.columns] == ["date", "text", "text", "number", "text"]
+    assert (ledger.column("금액(원)").unit, len(ledger.rows), ledger.totals) == ("원", 5, 1)
+
+
+def test_a_sum_leaves_the_total_out_and_says_so(ledger):
+    found = asked("금액 합계는 얼마야?", ledger)
+    assert found.values == {"result": Decimal(91500), "rows": 5, "missing": 1, "totals left out": 1}
+    assert "91,500원" in found.text
+    assert found.source == "가계부.csv"
+    assert 'sum("금액(원)")' in found.formula
+    assert run(found.call, ledger).values == found.values
+
+
+def test_a_report_is_cells_with_sections_and_named_totals(income):
+    assert income.is_report
+    assert income.column("value").unit == "in millions"
+    labels = {(row[0], row[1]) for row in income.rows}
+    assert {
+        ("Revenue", "Products"),
+        ("Revenue", "Services"),
+        ("Revenue", "Total Revenue"),
+        ("Expenses", "Services"),
+    } <= labels
+    assert {row[2] for row in income.rows} == {"Years ended December 31, 2019", "Years ended December 31, 2018"}
+
+
+@pytest.mark.parametrize(
+    ("question", "result"),
+    [
+        ("What was the change in Products from 2018 to 2019?", "200"),
+        ("What was the percentage change in total revenue between 2018 and 2019?", "20.00"),
+        ("What is the average Impairment for 2018 and 2019?", "6.000"),
+        ("What was the change in gross margin from 2018 to 2019?", "3.2"),
+        ("How much were services under expenses in 2018?", "-80"),
+    ],
+)
+def test_questions_about_a_report(income, question, result):
+    assert asked(question, income).values["result"] == Decimal(result)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What was the change in services from 2018 to 2019?",  # which of the two?
+        "What was the change in Products from 2017 to 2019?",
+        "What was the change in advertising from 2018 to 2019?",
+        "Why did Products grow from 2018 to 2019?",
+        "What will Products be in 2019 if they grow by 10%?",
+        "What was the percentage change in Impairment from 2019 to 2018?",  # from nothing
+        "",
+        "a" * 5000,
+    ],
+)
+def test_silence_where_it_is_not_sure(income, question):
+    assert asked(question, income) is None
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        [],
+        {"do": "value", "what": "sum", "column": "없는 열", "where": []},
+        {"do": "value", "what": "sum", "column": "분류", "where": []},
+        {"do": "value", "what": "sum"},
+        {"do": "drop", "what": "count", "column": None},
+        {"do": "growth", "what": "sum", "column": "금액(원)", "where": []},
+        {"do": "value", "what": "count", "where": [{"column": "날짜", "is": ">", "value": "2024-02-31"}]},
+        {"do": "value", "what": "count", "where": [{"column": "금액(원)", "is": ">", "value": "NaN"}]},
+        {"do": "value", "what": "count", "column": None, "where": [{"column": "분류", "is": "<", "value": "식비"}]},
+        {"do": "rows", "column": "금액(원)", "where": [], "order": "highest", "limit": 1000},
+        {"do": "value", "what": "value", "column": "금액(원)", "where": []},
+    ],
+)  # fmt: skip
+def test_calls_that_do_not_fit_the_table_are_refused(ledger, call):
+    with pytest.raises(InputRefused):
+        run(call, ledger)
+
+
+def test_a_block_of_a_document_is_a_table():
+    table = table_of_text("계정\t2023년\t2024년\n매출액\t1,000\t1,200\n영업이익\t(50)\t70", "손익", "보고서 3쪽")
+    found = asked("매출액의 2023년 대비 2024년 증가율은?", table)
+    assert (found.values["result"], found.source) == (Decimal("20.00"), "보고서 3쪽")
+    assert asked("영업이익 증가율은 2023년에서 2024년에 얼마야?", table) is None  # from a loss
+
+
+def test_a_csv_file(tmp_path):
+    path = tmp_path / "가계부.csv"
+    path.write_text("\n".join(",".join(f'"{cell}"' for cell in row) for row in LEDGER), encoding="cp949")
+    [table] = tables_of(path)
+    assert asked("카드로 결제한 건수는?", table).values["result"] == 4
+    with pytest.raises(NotFound):
+        tables_of(tmp_path / "none.csv")
+    (tmp_path / "empty.csv").write_text("a,b\n")
+    with pytest.raises(InputRefused):
+        tables_of(tmp_path / "empty.csv")
+
+
+HOSTILE = [
+    'a"; DROP TABLE rows; --', "x' OR '1'='1", "\\", '"', "'", "root ::= [^x]*", "a\u202eb", "\x1b[31mred", "{0}{x}%s",
+    "]}", "SELECT", "rowid", "금액\x00", "a\tb", "${HOME}", "`id`",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_names_and_values_are_data(text):
+    table = table_of([[text, "amount"], [text + "1", "5"], ["b", "7"]], text, text)
+    column = table.columns[0].name
+    value = table.rows[0][0]
+    call = {"do": "value", "what": "sum", "column": "amount", "where": [{"column": column, "is": "=", "value": value}]}
+    found = run(call, table)
+    assert found.values["result"] == 5
+    assert call_from(found.call, table).as_json() == found.call
+    assert not set("\x00\x1b\u202e").intersection(found.text + found.formula)
+    assert run({"do": "value", "what": "count", "column": None, "where": []}, table).values["result"] == 2
