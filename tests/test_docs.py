@@ -16,10 +16,11 @@ SIGNALS = ("docs/en/signals.md", "docs/ko/signals.md", "docs/en/fraud-model.md",
 CONVERT = ("docs/en/convert.md", "docs/ko/convert.md")
 ADAPTERS = ("docs/en/adapters.md", "docs/ko/adapters.md")
 FRAUD = ("docs/en/fraud.md", "docs/ko/fraud.md")
+CALC = ("docs/en/calc.md", "docs/ko/calc.md")
 PAGES = ("docs/en/documents.md", "docs/ko/documents.md")
 DOCUMENTS = (
-    "README.md", "CONTRIBUTING.md", "docs/app.md", "docs/ko/app.md", *ADAPTERS, *CONVERT, *FRAUD, *GUIDES, *PAGES,
-    *SIGNALS,
+    "README.md", "CONTRIBUTING.md", "docs/app.md", "docs/ko/app.md", *ADAPTERS, *CALC, *CONVERT, *FRAUD, *GUIDES,
+    *PAGES, *SIGNALS,
 )  # fmt: skip
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]+)\)")
@@ -43,7 +44,7 @@ def test_every_command_is_documented(guide: str, name: str) -> None:
     assert f"localfin {name}" in (TOP / guide).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("document", ["README.md", *CONVERT, *FRAUD, *GUIDES, *PAGES, *SIGNALS])
+@pytest.mark.parametrize("document", ["README.md", *CALC, *CONVERT, *FRAUD, *GUIDES, *PAGES, *SIGNALS])
 def test_documented_command_lines_parse(document: str) -> None:
     lines = command_lines(document)
     assert lines

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "imatrix": ("localfin_convert.imatrix.command:imatrix", _("Measure on a text what a model's columns weigh.")),
     "ask": ("localfin.commands.ask:ask", _("Answer one question.")),
     "docs": ("localfin.commands.docs:docs", _("Add documents to answer from; list, search and remove them.")),
+    "calc": ("localfin.commands.calc:calc", _("Calculate loans, savings, ratios, returns, bonds.")),
     "fraud": ("localfin.commands.fraud:fraud", _("Check transactions for fraud.")),
     "models": ("localfin.commands.models:models", _("List the models on this machine, show one, choose the default.")),
     "doctor": ("localfin.commands.doctor:doctor", _("Say what is wrong with this machine, and prove the seal.")),

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from localfin.fraud.transactions import amounts, moments, values
+from localfin import amounts
+from localfin.fraud.transactions import moments, values
 
 READ = "localfin_read"
 """The view of what Python read: role, x (the text), number, whole, flag, text, extra, wrong."""
