@@ -1,16 +1,16 @@
 """Bonds with a fixed coupon: price from yield, and yield from price."""
 
 import calendar
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from localfin.calc import inputs
 from localfin.calc.inputs import Number
 from localfin.calc.result import Argument, Result
-from localfin.calc.roots import proved
+from localfin.calc.roots import bisected, proved
 from localfin.calc.wording import Language, Texts, number, percent, plain
 from localfin.computed import Computed
 from localfin_models.errors import InputRefused
@@ -64,7 +64,7 @@ def bond_yield(
     bond = _Bond.of(coupon_percent, months, settlement, maturity, face, frequency, day_count, convention)
     clean = inputs.money("price", price, least="0.000001")
     accrued = bond.accrued()
-    found = _solved(lambda rate: bond.dirty(rate) - accrued - clean)
+    found = _solved(bond, clean + accrued)
     result = Result("bond_yield", language, {**bond.call(), "price": plain(clean)})
     result.values |= {
         "yield_percent": found, "accrued": inputs.nearest(accrued, _DIGITS),
@@ -74,15 +74,33 @@ def bond_yield(
     return result.computed(_FORMULAS[bond.convention], _SOURCE)
 
 
-def _solved(function: Callable[[Decimal], Decimal]) -> Decimal:
-    """The rate at which a falling function is zero."""
+def _solved(bond: "_Bond", dirty: Decimal) -> Decimal:
+    """The yield in percent at which a bond is worth `dirty`. Raises InputRefused where there is none."""
+    payments = bond.payments()
+    rough = [(float(paid), float(time)) for paid, time in payments]
     low, high = Decimal(-50), inputs.RATE
-    if function(low) < 0 or function(high) > 0:
+
+    def above(yield_percent: Decimal) -> Decimal:
+        with inputs.exactly():
+            worth: Decimal = _worth(payments, yield_percent / 100 / bond.frequency, bond.convention)
+            return worth - dirty
+
+    if above(low) < 0 or above(high) > 0:
         raise InputRefused(_("no yield from -50 to 1,000 percent gives this price"))
-    while high - low > Decimal("0.00002"):
-        middle = (low + high) / 2
-        low, high = (middle, high) if function(middle) > 0 else (low, middle)
-    return proved(function, (low + high) / 2)
+    found = bisected(
+        lambda rate: _worth(rough, rate, bond.convention) - float(dirty), -0.5 / bond.frequency, 10 / bond.frequency
+    )
+    return proved(above, Decimal(repr(found * bond.frequency * 100)))
+
+
+def _worth(payments: Sequence[tuple[Any, Any]], rate: Any, convention: Convention) -> Any:
+    """What payments after so many periods are worth at the rate of one period: all in Decimal, or all in float."""
+    simple = convention == "korea"
+    first = payments[0][1] if simple else 0 * rate
+    worth = 0 * rate
+    for paid, time in payments:
+        worth = worth + paid / (1 + rate) ** (time - first)
+    return worth / (1 + first * rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +157,11 @@ class _Bond:
                 times = [Decimal(place) for place in range(1, count + 1)]
                 coupons = [self._coupon(Decimal(1))] * count
             else:
-                first = self._periods(self.settlement, self.days[1], self.days[0], self.days[1])
+                # What is left of the period after what accrued: days of 30/360 do not add up otherwise.
+                whole = self._periods(self.days[0], self.days[1], *self.days[:2])
+                first = whole - self._periods(self.days[0], self.settlement, *self.days[:2])
                 spans = list(zip(self.days[1:], self.days[2:], strict=False))
-                times, coupons = [first], [self._coupon(self._periods(self.days[0], self.days[1], *self.days[:2]))]
+                times, coupons = [first], [self._coupon(whole)]
                 for start, end in spans:
                     times.append(times[-1] + self._periods(start, end, start, end))
                     coupons.append(self._coupon(self._periods(start, end, start, end)))
@@ -150,13 +170,8 @@ class _Bond:
 
     def dirty(self, yield_percent: Decimal) -> Decimal:
         with inputs.exactly():
-            rate = yield_percent / 100 / self.frequency
-            payments = self.payments()
-            first = payments[0][1]
-            if self.convention == "korea":
-                start = 1 + first * rate
-                return sum((paid / (1 + rate) ** (time - first) for paid, time in payments), Decimal(0)) / start
-            return sum((paid / (1 + rate) ** time for paid, time in payments), Decimal(0))
+            worth: Decimal = _worth(self.payments(), yield_percent / 100 / self.frequency, self.convention)
+            return worth
 
     def accrued(self) -> Decimal:
         with inputs.exactly():

@@ -40,7 +40,7 @@ def rates(flows: Sequence[Decimal], times: Sequence[Decimal]) -> list[Decimal]:
     grid = [low + (high - low) * place / _POINTS for place in range(_POINTS + 1)]
     values = [sign(at) for at in grid]
     found = [
-        _bisected(sign, grid[place], grid[place + 1])
+        bisected(sign, grid[place], grid[place + 1])
         for place in range(_POINTS)
         if values[place] == 0 or values[place] * values[place + 1] < 0
     ]
@@ -59,7 +59,8 @@ def proved(function: Callable[[Decimal], Decimal], guess: Decimal) -> Decimal:
     raise ArithmeticError(f"no root near {guess}")
 
 
-def _bisected(function: Callable[[float], float], low: float, high: float) -> float:
+def bisected(function: Callable[[float], float], low: float, high: float) -> float:
+    """A root between two values of different signs, to the last bits of a double."""
     at_low = function(low)
     for _step in range(80):
         middle = (low + high) / 2
