@@ -2,15 +2,27 @@
 
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self, TextIO
 
 from localfin_models.language import _
 
+Progress = Callable[[int, int], None]
+"""Is told how much is done, and how much there is in all."""
+Watched = AbstractContextManager[Progress]
+"""Open while a piece of work lasts."""
+
 _BAR = 24
 _BYTES_OF_MB = 1e6
 _TERMINAL_EVERY = 0.1  # seconds
 _PIPE_EVERY = 0.1  # of the whole
+
+
+def unwatched() -> Watched:
+    """Nobody is told."""
+    return nullcontext(lambda _done, _total: None)
 
 
 class ProgressBar:
