@@ -17,10 +17,11 @@ CONVERT = ("docs/en/convert.md", "docs/ko/convert.md")
 ADAPTERS = ("docs/en/adapters.md", "docs/ko/adapters.md")
 FRAUD = ("docs/en/fraud.md", "docs/ko/fraud.md")
 CALC = ("docs/en/calc.md", "docs/ko/calc.md")
+TABLES = ("docs/en/tables.md", "docs/ko/tables.md")
 PAGES = ("docs/en/documents.md", "docs/ko/documents.md")
 DOCUMENTS = (
     "README.md", "CONTRIBUTING.md", "docs/app.md", "docs/ko/app.md", *ADAPTERS, *CALC, *CONVERT, *FRAUD, *GUIDES,
-    *PAGES, *SIGNALS,
+    *PAGES, *SIGNALS, *TABLES,
 )  # fmt: skip
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]+)\)")
@@ -44,7 +45,7 @@ def test_every_command_is_documented(guide: str, name: str) -> None:
     assert f"localfin {name}" in (TOP / guide).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("document", ["README.md", *CALC, *CONVERT, *FRAUD, *GUIDES, *PAGES, *SIGNALS])
+@pytest.mark.parametrize("document", ["README.md", *CALC, *CONVERT, *FRAUD, *GUIDES, *PAGES, *SIGNALS, *TABLES])
 def test_documented_command_lines_parse(document: str) -> None:
     lines = command_lines(document)
     assert lines

@@ -104,9 +104,8 @@ def carry_out(
     threads = threads_within(memory, plan.tensors, plan.header_bytes, threads)
     digest = plan_digest(plan)
     resume = resume and is_of_plan(folder_journal(out), digest)
-    if remark is not None:
-        for line in plan.remarks:
-            remark(line)
+    for line in plan.remarks:
+        (remark or _unheard)(line)
     sizes = {shard.name: shard.n_bytes for shard in plan.shards}
     with (
         whole_folder(out, sizes, plan.total_bytes, force=force, resume=resume) as folder,
@@ -139,6 +138,10 @@ def planned_for(asked: SafetensorsRequest, out: Path, *, force: bool) -> Safeten
     plan = plan_safetensors(asked, out.name)
     refuse_full(out.parent, plan.total_bytes, stale_files(out))
     return plan
+
+
+def _unheard(line: str) -> None:
+    pass
 
 
 def _same(path: Path, out: Path) -> bool:

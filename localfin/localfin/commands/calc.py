@@ -4,7 +4,6 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from localfin.calc.calling import CALCULATORS, Calculator, Kind
 from localfin.calc.inputs import currency as currency_named
 from localfin.calc.rules import Rule, with_own
 from localfin.calc.wording import Language, plain
+from localfin.commands.calc_table import table
+from localfin.commands.computed import report, show
 from localfin.computed import Computed
 from localfin.text import clean_text
 from localfin_models.errors import InputRefused, NotFound
@@ -46,7 +47,7 @@ def calc() -> None:
 def ask(question: str, lang: Language | None, as_json: bool) -> None:
     found = asked(question, lang, _rules())
     if isinstance(found, Computed):
-        _print(found, as_json)
+        show(found, as_json)
         return
     if found is None:
         raise click.UsageError(_("no calculation was recognised in this question"))
@@ -94,7 +95,7 @@ def _command(name: str, calculator: Calculator) -> click.Command:
 
 def _callback(name: str) -> Callable[..., None]:
     def computed(lang: Language | None, as_json: bool, **arguments: Any) -> None:
-        _print(_computed(name, arguments, lang), as_json)
+        show(_computed(name, arguments, lang), as_json)
 
     return computed
 
@@ -140,7 +141,7 @@ def loan(
             json.dumps({**report(found), **({"schedule": _listed(rows)} if schedule else {})}, ensure_ascii=False)
         )
     else:
-        _print(found, as_json=False)
+        show(found, as_json=False)
         _write_table(rows)
 
 
@@ -176,7 +177,7 @@ def exchange(
         won, units = quoted(read_quotes(path), *pair)
         rate = plain(won)
     arguments = {"amount": amount, "source": pair[0], "target": pair[1], "rate": rate, "units": units}
-    _print(_computed("exchange", arguments, lang), as_json)
+    show(_computed("exchange", arguments, lang), as_json)
 
 
 @click.command("xirr", short_help=_("The yearly return of payments on given days."), help=_(
@@ -191,25 +192,7 @@ def xirr(flow: tuple[str, ...], lang: Language | None, as_json: bool) -> None:
     if wrong := next((day for day, sign, _amount in pairs if not sign), None):
         raise click.UsageError(_("{flow} is no day and amount like 2026-01-02=-1000000").format(flow=wrong))
     arguments = {"flows": [value for _day, _sign, value in pairs], "days": [day for day, _sign, _value in pairs]}
-    _print(_computed("xirr", arguments, lang), as_json)
-
-
-def report(computed: Computed) -> dict[str, Any]:
-    """What `--json` prints: amounts as text, so that no digit is lost."""
-    values = {key: plain(value) if isinstance(value, Decimal) else value for key, value in computed.values.items()}
-    return {
-        "calculator": computed.name, "call": computed.call, "values": values, "text": computed.text,
-        "formula": computed.formula, "source": computed.source,
-    }  # fmt: skip
-
-
-def _print(computed: Computed, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(report(computed), ensure_ascii=False))
-        return
-    click.echo(clean_text(computed.text))
-    click.echo(clean_text(_("Formula: {formula}").format(formula=computed.formula)))
-    click.echo(clean_text(_("Source: {source}").format(source=computed.source)))
+    show(_computed("xirr", arguments, lang), as_json)
 
 
 _COLUMNS = ("number", "payment", "interest", "principal", "balance")
@@ -324,3 +307,4 @@ for _name, _calculator in CALCULATORS.items():
         calc.add_command(_command(_name, _calculator))
 calc.add_command(exchange)
 calc.add_command(xirr)
+calc.add_command(table)

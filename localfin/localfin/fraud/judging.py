@@ -14,7 +14,6 @@ import numpy as np
 from localfin.fraud.scorer.arithmetic import Doubles
 from localfin.fraud.scorer.model import Scorer, Verdict
 from localfin.fraud.signals import SIGNALS, Settings, Signal, compute
-from localfin_models.progress import Progress
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -73,20 +72,15 @@ Words = Callable[[Sequence[Checked]], Iterable[Explanation | None]]
 
 
 def judge(
-    con: "DuckDBPyConnection",
-    scorer: Scorer,
-    label_delay: timedelta,
-    *,
-    cluster: "Cluster | None" = None,
-    progress: Progress = lambda _done, _total: None,
+    con: "DuckDBPyConnection", scorer: Scorer, label_delay: timedelta, *, cluster: "Cluster | None" = None
 ) -> int:
     """Judges the rows of `transactions` that are new, and says how many.
 
     Makes the tables `signals`, `evidence`, `scores` and `contributions`. Labels younger than `label_delay` at a row's
     time are not looked at. With a `cluster` the history lies there. Raises InputRefused where the scorer
-    needs a signal that does not exist. `progress` is told of the signals' steps.
+    needs a signal that does not exist.
     """
-    compute(con, Settings(label_delay), rows="new", cluster=cluster, progress=progress)
+    compute(con, Settings(label_delay), rows="new", cluster=cluster)
     scorer.score(con, only_new=True)
     [(count,)] = con.execute("SELECT count(*) FROM scores").fetchall()
     return int(count)

@@ -14,7 +14,7 @@ from localfin.tables.table import Column, Table
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
-Do = Literal["value", "difference", "growth", "ratio", "share", "rows"]
+Do = Literal["value", "difference", "gap", "growth", "ratio", "share", "rows"]
 What = Literal["count", "sum", "average", "minimum", "maximum", "value"]
 Is = Literal["=", "!=", "<", "<=", ">", ">=", "contains"]
 Part = Literal["value", "year", "quarter", "month", "day"]
@@ -63,8 +63,9 @@ class Group:
 @dataclass(frozen=True, slots=True)
 class Call:
     do: Do
-    """`value`: `of` alone, for each group where there is one. `difference`: of - against. `growth`: that in percent of
-    against. `ratio`: of / against. `share`: that in percent. `rows`: the rows with the highest or lowest figures."""
+    """`value`: `of` alone, for each group where there is one. `difference`: of - against, `gap`: without its sign.
+    `growth`: that in percent of against. `ratio`: of / against. `share`: that in percent. `rows`: the rows with the
+    highest or lowest figures."""
     of: Measure
     against: Measure | None = None
     by: Group | None = None
@@ -103,7 +104,7 @@ def call_from(given: object, table: Table) -> Call:
 
 def checked(call: Call, table: Table) -> Call:
     """The call, with every value in its column's kind. Raises InputRefused where it does not fit the table."""
-    if (call.against is not None) != (call.do in ("difference", "growth", "ratio", "share")):
+    if (call.against is not None) != (call.do in ("difference", "gap", "growth", "ratio", "share")):
         raise InputRefused(_("a comparison needs two figures, and anything else one"))
     if call.do == "rows" and (call.order is None or call.limit is None or call.of.column is None):
         raise InputRefused(_("rows are asked for with a column, an order and a limit"))

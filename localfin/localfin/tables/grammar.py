@@ -20,7 +20,7 @@ def grammar(table: Table) -> str:
         "grouped": "(counted | total) by order?",
         "rows": f'{_text("{" + _pair("do", "rows") + "," + _key("column"))} ordered "," where '
         f'"," {_order()} "," {_limit()} {_text("}")}',
-        "pair": f'{_text("{" + _key("do"))} {_words("difference", "growth", "ratio", "share")} "," figure '
+        "pair": f'{_text("{" + _key("do"))} {_words("difference", "gap", "growth", "ratio", "share")} "," figure '
         f'"," {_text(_key("against") + "{")} figure {_text("}}")}',
         "order": f'"," {_order()} "," {_limit()}',
         "where": f'{_text(_key("where") + "[")} (filter ("," filter){{0,{_FILTERS - 1}}})? "]"',

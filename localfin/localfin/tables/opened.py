@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 from localfin.fraud.database import database
 from localfin.tables.query import ROWS, literal, name
 from localfin.tables.table import Column, Stored, Table
-from localfin_models.errors import InputRefused, LocalfinError
+from localfin.text import clean_text
+from localfin_models.errors import InputRefused, LocalfinError, NotEnough
 from localfin_models.language import _
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+STORED_SCALE = 10
+"""Digits after the point that numbers of a file are read with."""
 LIMIT_S = 60.0
 """Seconds that one question may take."""
-_KEPT = r"[^\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
-_NUMBER = r"[-△]?[$₩€£¥]? ?-?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?( ?(원|%))?|\([$₩€£¥]? ?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?\)"
+_DIGITS = r"(\d{1,3}(,\d{3})+|\d+)(\.\d+)?"
+_NUMBER = rf"([-△] ?[$₩€£¥]? ?|[$₩€£¥]? ?-?){_DIGITS}( ?(원|%))?|\([$₩€£¥]? ?{_DIGITS}\)"
 _DAY = r"(\d{4})(?:[-./]|년 ?)(\d{1,2})(?:[-./]|월 ?)(\d{1,2})(?:일|\.)?(?:[T ].*)?"
 _WHOLE_DAY = r"((?:19|20)\d\d)(\d\d)(\d\d)"
 
@@ -43,6 +46,8 @@ class Opened:
         timer.start()
         try:
             return self._con.execute(statement).fetchall()
+        except duckdb.OutOfMemoryException:
+            raise NotEnough(_("the question takes more memory than a question may")) from None
         except duckdb.InterruptException:
             raise LocalfinError(_("the question took longer than {seconds} seconds").format(seconds=LIMIT_S)) from None
         finally:
@@ -52,11 +57,13 @@ class Opened:
 @contextmanager
 def opened(table: Table) -> Generator[Opened]:
     """The table as `rows`. Raises InputRefused where its file cannot be read any more."""
-    with database() as con:
+    with database() as con, tempfile.TemporaryDirectory(prefix="localfin-") as folder:
         con.execute("SET autoinstall_known_extensions = false")
         con.execute("SET autoload_known_extensions = false")
         if isinstance(table.rows, Stored):
-            _load(con, table, table.rows)
+            path = _plain(table.rows, Path(folder))
+            con.execute(f"SET allowed_paths = [{literal(str(path))}]")
+            _view(con, table, table.rows, path)
         else:
             _insert(con, table)
         con.execute("SET enable_external_access = false")
@@ -78,26 +85,27 @@ def _type(column: Column) -> str:
     return {"number": f"DECIMAL(38, {column.scale})", "date": "DATE", "text": "VARCHAR"}[column.kind]
 
 
-def _load(con: "DuckDBPyConnection", table: Table, stored: Stored) -> None:
+def _view(con: "DuckDBPyConnection", table: Table, stored: Stored, path: Path) -> None:
+    """The file as `rows`: only the columns that a query names are converted."""
     import duckdb
 
-    with tempfile.TemporaryDirectory(prefix="localfin-") as folder:
-        raw = [f"c{place}" for place in range(len(table.columns))]
-        types = ", ".join(f"'{column}': 'VARCHAR'" for column in raw)
-        scan = (
-            f"read_csv({literal(str(_plain(stored, Path(folder))))}, delim = {literal(stored.delimiter)}, "
-            f"quote = '\"', escape = '\"', header = false, skip = {stored.skip}, auto_detect = false, "
-            f"columns = {{{types}}}, "
-            "null_padding = true, strict_mode = false, compression = 'none', hive_partitioning = false)"
-        )
-        chosen = ", ".join(
-            f"{converted(c, column)} AS {name(column.name)}" for c, column in zip(raw, table.columns, strict=True)
-        )
-        try:
-            con.execute(f"CREATE TABLE {ROWS} AS SELECT {chosen} FROM {scan}{_without_totals(raw, table)}")
-        except duckdb.Error as error:
-            reason = str(error).splitlines()[0][:200]
-            raise InputRefused(_("{path} cannot be read: {error}").format(path=table.source, error=reason)) from None
+    raw = [f"c{place}" for place in range(len(table.columns))]
+    types = ", ".join(f"'{column}': 'VARCHAR'" for column in raw)
+    scan = (
+        f"read_csv({literal(str(path))}, delim = {literal(stored.delimiter)}, quote = '\"', escape = '\"', "
+        f"header = false, skip = {stored.skip}, auto_detect = false, columns = {{{types}}}, null_padding = true, "
+        "strict_mode = false, compression = 'none', hive_partitioning = false)"
+    )
+    chosen = ", ".join(f"{converted(c, one)} AS {name(one.name)}" for c, one in zip(raw, table.columns, strict=True))
+    try:
+        con.execute(f"CREATE VIEW {ROWS} AS SELECT {chosen} FROM {scan}{_without_totals(raw, table)}")
+    except duckdb.Error as error:
+        raise _unreadable(table, error) from None
+
+
+def _unreadable(table: Table, error: Exception) -> InputRefused:
+    reason = clean_text(str(error).splitlines()[0][:200])
+    return InputRefused(_("{path} cannot be read: {error}").format(path=table.source, error=reason))
 
 
 def converted(cell: str, column: Column) -> str:
@@ -108,12 +116,13 @@ def converted(cell: str, column: Column) -> str:
         sign = f"CASE WHEN regexp_matches({text}, '[-△(]') THEN -1 ELSE 1 END"
         return (
             f"CASE WHEN regexp_full_match({text}, {literal(_NUMBER)}) "
-            f"THEN {sign} * TRY_CAST({bare} AS DECIMAL(37, {column.scale})) END"
+            f"THEN {sign} * TRY_CAST({bare} AS DECIMAL(37, {STORED_SCALE})) END"
         )
     if column.kind == "date":
         compact = f"regexp_replace({text}, {literal('^' + _WHOLE_DAY + '$')}, '\\1-\\2-\\3')"
-        return f"TRY_CAST(regexp_replace({compact}, {literal('^' + _DAY + '$')}, '\\1-\\2-\\3') AS DATE)"
-    return f"nullif(trim(regexp_replace(nfc_normalize({cell}), '[\\s\\x00-\\x1f\\x7f]+', ' ', 'g')), '')"
+        others = f"TRY_CAST(regexp_replace({compact}, {literal('^' + _DAY + '$')}, '\\1-\\2-\\3') AS DATE)"
+        return f"coalesce(TRY_CAST({text} AS DATE), {others})"
+    return f"nullif({text}, '')"
 
 
 def _without_totals(raw: list[str], table: Table) -> str:

@@ -4,7 +4,7 @@ from datetime import date
 from decimal import Decimal
 
 from localfin.tables.call import MOST, Call, Filter, Group, Measure, Scalar
-from localfin.tables.table import UNIT, Table
+from localfin.tables.table import UNIT, Stored, Table
 
 ROWS = '"rows"'
 _FORMATS = {"year": "%Y", "month": "%Y-%m", "day": "%Y-%m-%d"}
@@ -75,9 +75,11 @@ def rows(call: Call, table: Table) -> tuple[str, list[str]]:
     shown = [call.of.column, *texts[:_OTHER_COLUMNS]]
     column = name(call.of.column)
     order = f"{column} {'ASC' if call.order == 'lowest' else 'DESC'}"
+    ties = ", ".join(map(name, shown[1:])) if isinstance(table.rows, Stored) else "rowid"
     return (
         f"SELECT {', '.join(map(name, shown))} FROM {ROWS}{conditions(call.of.where, present=call.of.column)} "
-        f"QUALIFY rank() OVER (ORDER BY {order}) <= {call.limit} ORDER BY {order}, rowid LIMIT {MOST + 1}",
+        f"QUALIFY rank() OVER (ORDER BY {order}) <= {call.limit} ORDER BY {', '.join(filter(None, (order, ties)))} "
+        f"LIMIT {MOST + 1}",
         shown,
     )
 

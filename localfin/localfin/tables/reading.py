@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from localfin.documents.reading import read
 from localfin.fraud.transactions import source
 from localfin.tables.shaping import HEADER_WITHIN, headers, kind_of, records, table_of
 from localfin.tables.table import Column, Stored, Table
@@ -18,26 +19,48 @@ from localfin_models.language import _
 IN_MEMORY = 4 << 20
 """Bytes of a CSV up to which its rows are kept; those of a larger one stay in the file."""
 _SAMPLE = 5000
+_TEXTS = frozenset({".csv", ".tsv", ".gz"})
 
 
 def tables_of(path: Path) -> list[Table]:
-    """The tables of a CSV or TSV file.
+    """The tables of a CSV or TSV file, of any size, or of a document that `documents.reading` reads, in its order.
 
-    Raises NotFound, InputRefused (a format that is none of ours, no header with rows below it).
+    Raises NotFound, InputRefused (a format that is none of ours, no table with a header and rows below it).
     """
+    if path.suffix.lower() not in _TEXTS:
+        return _of_document(path)
     with tempfile.TemporaryDirectory(prefix="localfin-") as folder:
         found = source.open_source(path, Path(folder))
         if found.format != "csv":
             raise InputRefused(_("{path} holds no table that can be read").format(path=found.shown))
         delimiter = source.delimiter_of(found)
-        if found.path.stat().st_size > IN_MEMORY and path.suffix != ".gz":
+        if found.path.stat().st_size > IN_MEMORY and found.path.resolve() == path.resolve():
             table = _stored(path, found, delimiter)
         else:
             text = found.path.read_bytes().decode(found.encoding, "replace")
-            table = table_of(_records(text, delimiter), clean_text(path.name), clean_text(str(path.name)))
+            table = table_of(_records(text, delimiter), clean_text(path.stem), clean_text(path.name))
     if table is None:
         raise InputRefused(_("{path} has no header with rows below it").format(path=found.shown))
     return [table]
+
+
+def _of_document(path: Path) -> list[Table]:
+    file = clean_text(path.name)
+    found: list[Table] = []
+    heading = ""
+    for block in read(path).blocks:
+        if block.kind == "heading":
+            heading = block.text
+        if block.kind != "table":
+            continue
+        page = _("page {page}").format(page=block.page) if block.page else None
+        shown = ", ".join(part for part in (file, page, block.sheet, block.cells) if part)
+        table = table_of_text(block.text, block.sheet or heading or clean_text(path.stem), shown)
+        if table is not None:
+            found.append(table)
+    if not found:
+        raise InputRefused(_("{path} holds no table that can be read").format(path=file))
+    return found
 
 
 def table_of_text(text: str, name: str, shown: str) -> Table | None:
@@ -67,7 +90,7 @@ def _stored(path: Path, found: source.Source, delimiter: str) -> Table | None:
         for n, c in enumerate(sampled.columns)
     )
     shown = clean_text(path.name)
-    return Table(shown, shown, columns, Stored(path.resolve(), delimiter, found.encoding, skip))
+    return Table(clean_text(path.stem), shown, columns, Stored(path.resolve(), delimiter, found.encoding, skip))
 
 
 def _sample(found: source.Source, delimiter: str, head: int, width: int) -> tuple[list[list[str]], int]:

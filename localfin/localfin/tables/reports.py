@@ -34,7 +34,8 @@ def looks_like_one(rows: Sequence[Sequence[str]]) -> bool:
         return False
     above = rows[:head]
     periods = sum(bool(_PERIOD.search(cell)) for row in above for cell in row[1:])
-    sections = any(row[0] and not any(row[1:]) for row in body)
+    labels = [row[0] for row in body]
+    sections = len(rows[0]) > 2 and any(row[0] and not any(row[1:]) and labels.count(row[0]) == 1 for row in body)
     corner = head and (not rows[head - 1][0] or is_unit(rows[head - 1][0]))
     totals = sum(begins_as_total(row[0]) or not row[0] for row in body[:-1])
     return bool(periods >= 2 or head > 1 or sections or corner or totals)

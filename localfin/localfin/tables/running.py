@@ -78,8 +78,9 @@ def _combined(call: Call, of: Figure, against: Figure | None) -> tuple[Decimal |
         raise InputRefused(_("only numbers are compared"))
     if of.unit != against.unit:
         raise InputRefused(_("the two figures have different units: {a} and {b}").format(a=of.unit, b=against.unit))
-    if call.do == "difference":
-        return first - second, "%p" if of.unit == "%" else of.unit
+    if call.do in ("difference", "gap"):
+        found = first - second
+        return abs(found) if call.do == "gap" else found, "%p" if of.unit == "%" else of.unit
     if second == 0:
         raise InputRefused(_("nothing can be compared with a figure of 0 by division"))
     if call.do == "growth":
@@ -174,7 +175,10 @@ def _notes(values: dict[str, Value], missing: int, table: Table, *, dashes: bool
 
 
 def _plain(value: Decimal | date) -> Value:
-    return value.isoformat() if isinstance(value, date) else value
+    """Without zeros at the end of a fraction."""
+    if isinstance(value, date):
+        return value.isoformat()
+    return value.quantize(Decimal(1)) if value == value.to_integral_value() else Decimal(f"{value:f}".rstrip("0"))
 
 
 def _computed(call: Call, values: Mapping[str, Value], text: str, sql: str, table: Table, language: str) -> Computed:

@@ -63,7 +63,8 @@ def records(
     names: Sequence[str], units: Sequence[str], rows: Sequence[Sequence[str]], name: str, source: str, unit: str = ""
 ) -> Table:
     """Rows of text under known headers; `unit` is what stands above them of all numbers."""
-    kinds: list[Kind] = [kind_of(names[place], [row[place] for row in rows]) for place in range(len(names))]
+    likely = [row for row in rows if not is_total(next((cell for cell in row if cell), ""))]
+    kinds: list[Kind] = [kind_of(names[place], [row[place] for row in likely]) for place in range(len(names))]
     kept = [row for row in rows if not _is_totals_row(row, kinds)]
     read = [_column([row[place] for row in kept], kinds[place]) for place in range(len(names))]
     columns = [

@@ -27,6 +27,7 @@ def of_figures(
         return translated("{measure}: {value}.", language).format(measure=measured, value=value)
     sentence = {
         "difference": translated("{a_name}: {a}; {b_name}: {b}. The first less the second: {value}.", language),
+        "gap": translated("{a_name}: {a}; {b_name}: {b}. The difference: {value}.", language),
         "growth": translated("{b_name}: {b}; {a_name}: {a}. The change from the one to the other: {value}.", language),
         "ratio": translated("{a_name}: {a}; {b_name}: {b}. The first divided by the second: {value}.", language),
         "share": translated("{a_name}: {a}; {b_name}: {b}. The first in percent of the second: {value}.", language),
@@ -76,6 +77,7 @@ def of_formula(call: Call, table: Table, language: str) -> str:
         "value": translated("read from the rows", language),
         "rows": translated("rows in the order of the figure", language),
         "difference": translated("first figure - second figure", language),
+        "gap": translated("larger figure - smaller figure", language),
         "growth": translated("(later - earlier) / earlier x 100, two decimals, half up", language),
         "ratio": translated("first figure / second figure, four decimals, half up", language),
         "share": translated("first figure / second figure x 100, two decimals, half up", language),

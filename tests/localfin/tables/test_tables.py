@@ -2,11 +2,17 @@
 
 from decimal import Decimal
 
+import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from localfin.tables import asked, call_from, run, table_of, table_of_text, tables_of
+from localfin.tables import Column, asked, call_from, reading, run, table_of, table_of_text, tables_of
+from localfin.tables.opened import converted, opened
+from localfin.tables.running import run_in
+from localfin.tables.table import Stored
 from localfin.tables.values import day, number
-from localfin_models.errors import InputRefused, NotFound
+from localfin_models.errors import InputRefused, LocalfinError, NotFound
 
 LEDGER = [
     ["날짜", "분류", "가맹점", "금액(원)", "결제수단"],
@@ -30,6 +36,12 @@ INCOME = [
     ["Impairment", "—", "12"],
     ["Gross margin", "43.2%", "40.0%"],
 ]
+
+
+@pytest.fixture(scope="module")
+def con():
+    with duckdb.connect() as made:
+        yield made
 
 
 @pytest.fixture
@@ -179,3 +191,85 @@ def test_hostile_names_and_values_are_data(text):
     assert call_from(found.call, table).as_json() == found.call
     assert not set("\x00\x1b\u202e").intersection(found.text + found.formula)
     assert run({"do": "value", "what": "count", "column": None, "where": []}, table).values["result"] == 2
+
+
+def test_a_file_that_is_not_kept_in_memory_gives_the_same(tmp_path, monkeypatch):
+    path = tmp_path / "내역 [1].csv"
+    lines = [",".join(f'"{cell}"' for cell in row) for row in LEDGER]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    [kept] = tables_of(path)
+    monkeypatch.setattr(reading, "IN_MEMORY", 0)
+    [stored] = tables_of(path)
+    assert isinstance(stored.rows, Stored)
+    assert stored.columns == kept.columns
+    for question in (
+        "금액 합계는?",
+        "카드로 결제한 건수는?",
+        "2월 식비 합계",
+        "분류별 합계",
+        "가장 비싼 거래 2건",
+        "평균 금액은?",
+    ):
+        a, b = asked(question, kept), asked(question, stored)
+        assert {key: value for key, value in a.values.items() if key != "totals left out"} == b.values, question
+    path.write_text("\n".join(lines), encoding="cp949")
+    assert asked("2월 식비 합계", tables_of(path)[0]).values["result"] == 6500
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("가나다"), st.decimals("-1e12", "1e12", places=2) | st.none()),
+        min_size=1,
+        max_size=40,
+    )
+)
+@settings(max_examples=15, deadline=None)
+def test_sums_counts_and_extremes_are_those_of_decimal(rows):
+    table = table_of(
+        [["종류", "금액"], ["가", "0.01"], *[[k, "" if v is None else f"{v:,}"] for k, v in rows]], "t", "t"
+    )
+    rows = [("가", Decimal("0.01")), *rows]
+    numbers = [value for kind, value in rows if kind == "가" and value is not None]
+    where = [{"column": "종류", "is": "=", "value": "가"}]
+    count = sum(kind == "가" for kind, _value in rows)
+    wanted = {"sum": sum(numbers), "minimum": min(numbers), "maximum": max(numbers), "count": len(numbers)}
+    with opened(table) as opened_rows:
+        for what, value in wanted.items():
+            call = call_from({"do": "value", "what": what, "column": "금액", "where": where}, table)
+            found = run_in(opened_rows, call, table, "en")
+            assert (found.values["result"], found.values["rows"]) == (value, count)
+        call = call_from({"do": "value", "what": "average", "column": "금액", "where": where}, table)
+        average = run_in(opened_rows, call, table, "en").values["result"]
+    assert abs(average - sum(numbers) / len(numbers)) <= Decimal("0.00005")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.decimals("-1e12", "1e12", places=2),
+    st.sampled_from(["{:,}", "{}", "{:,}원", "${:,}", "({:,})", "{}%", " {:,} "]),
+)
+def test_a_file_reads_numbers_as_memory_does(con, value, form):
+    text = form.format(abs(value) if "(" in form else value)
+    sql = converted("cell", Column("금액", "number"))
+    [(found,)] = con.execute(f"SELECT {sql} FROM (SELECT $1::VARCHAR AS cell)", [text]).fetchall()
+    assert found == number(text.strip())
+
+
+@pytest.mark.parametrize("text", ["1,5", "12,34,567", "abc", "1 2", "--1", "(1", "1.2.3", "1e5"])
+def test_a_file_takes_nothing_for_a_number_that_memory_does_not(con, text):
+    sql = converted("cell", Column("금액", "number"))
+    [(found,)] = con.execute(f"SELECT {sql} FROM (SELECT $1::VARCHAR AS cell)", [text]).fetchall()
+    assert found is None
+
+
+def test_nothing_but_the_rows_can_be_reached(ledger, tmp_path):
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a\n1\n")
+    with opened(ledger) as rows:
+        for sql in (f"SELECT * FROM read_csv('{secret}')", f"SELECT * FROM '{secret}'", "SELECT * FROM glob('/etc/*')"):
+            with pytest.raises(duckdb.Error):
+                rows.all(sql)
+        for sql in (f"COPY (SELECT 1) TO '{tmp_path}/out'", "DROP TABLE rows", "SET memory_limit = '1TB'"):
+            with pytest.raises(LocalfinError):
+                rows.all(sql)
+    assert not (tmp_path / "out").exists()

@@ -1,9 +1,10 @@
 """From a question to its answer: recognised in full and computed, or nothing."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date
+from typing import Any
 
 from localfin.computed import Computed
 from localfin.tables.asking.records import Values, call_of_records
@@ -13,12 +14,12 @@ from localfin.tables.opened import Opened, opened
 from localfin.tables.query import ROWS, literal, name
 from localfin.tables.running import run, run_in
 from localfin.tables.table import Column, Stored, Table
+from localfin.tables.values import cleaned
 from localfin_models.errors import InputRefused
 
 LONGEST = 400
 """Characters of a question that is looked at."""
 _LONGEST_VALUE = 80
-_MOST_VALUES = 200
 
 
 def asked(question: str, table: Table, language: str | None = None) -> Computed | None:
@@ -32,7 +33,7 @@ def asked(question: str, table: Table, language: str | None = None) -> Computed 
     spoken = language or ("ko" if re.search("[가-힣]", question) else "en")
     if isinstance(table.rows, Stored):
         with opened(table) as rows:
-            return _answered(call_of_records(question, table, *_look_up(table, rows)), table, spoken, rows)
+            return _answered(call_of_records(question, table, *_look_up(table, rows, question)), table, spoken, rows)
     if table.is_report:
         return _answered(call_of_report(question, table), table, spoken)
     found = _answered(call_of_records(question, table, *_in_memory(table)), table, spoken)
@@ -65,20 +66,23 @@ def _in_memory(table: Table) -> tuple[Values, Callable[[str], tuple[int, int]]]:
     return values, years
 
 
-def _look_up(table: Table, rows: Opened) -> tuple[Values, Callable[[str], tuple[int, int]]]:
-    def values(column: Column, question: str) -> list[str]:
-        text, bare = name(column.name), "regexp_replace(lower({}), '\\W+', '', 'g')"
-        sql = (
-            f"SELECT DISTINCT {text} FROM {ROWS} WHERE length({text}) BETWEEN 2 AND {_LONGEST_VALUE} "
-            f"AND contains({literal(_bare(question))}, {bare.format(text)}) LIMIT {_MOST_VALUES}"
-        )
-        return [str(row[0]) for row in rows.all(sql)]
-
-    def years(column: str) -> tuple[int, int]:
-        [(first, last)] = rows.all(f"SELECT min(year({name(column)})), max(year({name(column)})) FROM {ROWS}")
-        return (first or 0, last or 0)
-
-    return values, years
+def _look_up(table: Table, rows: Opened, question: str) -> tuple[Values, Callable[[str], tuple[int, int]]]:
+    """In one pass over the file."""
+    texts, dates = table.of_kind("text"), table.of_kind("date")
+    bare = literal(question.lower().replace(" ", ""))
+    wanted = [
+        f"list(DISTINCT {name(c.name)}) FILTER (WHERE length({name(c.name)}) BETWEEN 2 AND {_LONGEST_VALUE} "
+        f"AND contains({bare}, replace(lower({name(c.name)}), ' ', '')))"
+        for c in texts
+    ]
+    wanted += [f"{extreme}(year({name(c.name)}))" for c in dates for extreme in ("min", "max")]
+    found: Sequence[Any] = rows.all(f"SELECT {', '.join(wanted)} FROM {ROWS}")[0] if wanted else []
+    values = {c.name: [v for v in found[n] or () if cleaned(v) == v] for n, c in enumerate(texts)}
+    years = {c.name: found[len(texts) + 2 * n : len(texts) + 2 * n + 2] for n, c in enumerate(dates)}
+    return (
+        lambda column, _question: values[column.name],
+        lambda column: (years[column][0] or 0, years[column][1] or 0),
+    )
 
 
 def _bare(text: str) -> str:

@@ -14,6 +14,22 @@ _MONTHS: Mapping[str, int] = {
     "oct": 10, "november": 11, "nov": 11, "december": 12, "dec": 12,
 }  # fmt: skip
 _NAME = "(?:" + "|".join(sorted(_MONTHS, key=len, reverse=True)) + r")\b\.?"
+_BEFORE_MAY = (
+    "in",
+    "to",
+    "from",
+    "and",
+    "than",
+    "until",
+    "since",
+    "during",
+    "for",
+    "by",
+    "of",
+    "vs",
+    "before",
+    "after",
+)
 _Y = r"(?:19|20)\d\d"
 _DAY = rf"(?P<y>{_Y})\s?(?:[-./]|년)\s?(?P<m>\d{{1,2}})\s?(?:[-./]|월)\s?(?P<d>\d{{1,2}})(?:일|(?!\d))"
 _FORMS = (
@@ -32,6 +48,7 @@ _FORMS = (
     r"(?P<h>상|하)반기",
     r"(?<!\d)(?P<m>\d{1,2})\s?월(?:달)?(?!별)",
     rf"(?P<n>(?!may\b){_NAME})",
+    rf"(?:{'|'.join(f'(?<={word} )' for word in _BEFORE_MAY)})(?P<n>may)\b",
 )
 
 
@@ -54,10 +71,10 @@ class Span:
         return tuple(found)
 
 
-def take_spans(words: Words, years: tuple[int, int]) -> list[Span] | None:
+def take_spans(words: Words, years: tuple[int, int], *, apart: bool) -> list[Span] | None:
     """The times of a question, in its order; None for one that cannot be: 31 February, March of one of several years.
 
-    `years` are the first and the last that the rows have.
+    `years` are the first and the last that the rows have. `apart`: `from A to B` are two times to be compared.
     """
     found: list[Span] = []
     for form in _FORMS:
@@ -66,7 +83,8 @@ def take_spans(words: Words, years: tuple[int, int]) -> list[Span] | None:
             if span is None:
                 return None
             found.append(span)
-    return _joined(words, sorted(found, key=lambda span: span.at))
+    found.sort(key=lambda span: span.at)
+    return found if apart and len(found) == 2 else _joined(words, found)
 
 
 def _span(match: re.Match[str], years: tuple[int, int]) -> Span | None:

@@ -3,13 +3,14 @@
 import re
 from dataclasses import dataclass
 
-from localfin.tables.asking.labels import Named
+from localfin.tables.asking.labels import Named, aliases
 from localfin.tables.asking.words import Words
 from localfin.tables.call import Group, Part
 from localfin.tables.table import Table
 from localfin.tables.units import split_unit
 
 _WHICH = r"(?:어느|어떤|무슨|which|what)"
+_MOST = r"(?:(?<=은 )|(?<=큰 )|(?<=긴 )|(?<=싼 ))"
 _PARTS: tuple[tuple[Part, str, str], ...] = (
     ("month", r"(?:달|월|month)", r"(?:월별|달마다|매달|매월|다달이|monthly|(?:by|per|for each|each|every) month)"),
     ("quarter", r"(?:분기|quarter)", r"(?:분기별|분기마다|quarterly|(?:by|per|for each|each|every) quarter)"),
@@ -32,31 +33,37 @@ class Grouping:
     group: Group
     which: bool
     """Whether one group is asked for, not all."""
+    last: bool = False
+    """Whether it stands behind what it is the most of: 보험료가 가장 비싼 상품."""
 
 
 def take_grouping(words: Words, table: Table, columns: list[Named]) -> Grouping | None:
     """The grouping of a question; a column that is named for it leaves `columns`."""
     for part, one, each in _PARTS:
-        for pattern, which in (
-            (rf"{_WHICH}\s?{one}(?![가-힣]*별)", True),
-            (rf"{one}(?=[은이] (?:언제|어느|무엇))", True),
-            (each, False),
-        ):
-            if (group := _time_group(table, part)) and words.take(pattern):
-                return Grouping(group, which)
+        group = _time_group(table, part)
+        if group is None:
+            continue
+        if words.take(each):
+            return Grouping(group, False)
+        which = rf"{_WHICH}\s?{one}|{one}(?=[은이] (?:언제|어느|무엇))|{_MOST}{one}(?=[은이]?\s?(?:\?|$))"
+        if words.take(which):
+            return Grouping(group, True)
     for named in columns:
         column = _text_column(table, named)
         before, after = words.rest[: named.start], words.rest[named.end :]
         asked = re.search(rf"\b{_WHICH}\s?$|{_WHICH}\s$", before)
+        last = re.search(_MOST + "$", before) and re.match(r"[은이]?\s?(?:\?|$)", after)
         listed = re.match(r"\s?(?:별|마다)", after)
         over = re.search(r"\b(?:by|per|for each|each|every)\s$", before)
-        if column is None or not (asked or listed or over):
+        if column is None or not (asked or listed or over or last):
             continue
         columns.remove(named)
-        for match, offset in ((asked, 0), (over, 0), (listed, named.end)):
+        for match in (asked, over):
             if match:
-                words.cut(offset + match.start(), offset + match.end())
-        return Grouping(Group(column), asked is not None)
+                words.cut(*match.span())
+        if listed:
+            words.cut(named.end, named.end + listed.end())
+        return Grouping(Group(column), not (listed or over), bool(last and not asked))
     return None
 
 
@@ -71,5 +78,5 @@ def _time_group(table: Table, part: Part) -> Group | None:
 
 
 def _text_column(table: Table, named: Named) -> str | None:
-    found = [c.name for c in table.of_kind("text") if named.label.text in (c.name, split_unit(c.name)[0])]
+    found = [c.name for c in table.of_kind("text") if named.label.text in aliases(c.name)]
     return found[0] if len(found) == 1 else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from localfin.tables.asking.words import TAKEN, Words, label_pattern, plain
+from localfin.tables.units import split_unit
 from localfin.tables.values import without_marks
 
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
@@ -46,6 +47,12 @@ class Named:
     label: Label
     start: int
     end: int
+
+
+def aliases(name: str) -> list[str]:
+    """What a column is called in questions: its name, without its unit, and 상품 of 상품명."""
+    bare = split_unit(name)[0]
+    return list(dict.fromkeys([name, bare, *([bare[:-1]] if re.fullmatch("[가-힣]{2,}명", bare) else [])]))
 
 
 def years_in(text: str) -> frozenset[int]:

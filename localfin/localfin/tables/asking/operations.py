@@ -6,7 +6,9 @@ from typing import Literal
 
 from localfin.tables.asking.words import Words
 
-Operation = Literal["growth", "difference", "average", "share", "ratio", "sum", "count", "highest", "lowest", "value"]
+Operation = Literal[
+    "growth", "difference", "gap", "decrease", "average", "share", "ratio", "sum", "count", "highest", "lowest", "value"
+]
 
 _CHANGE = r"(?:change|increase|decrease|growth|decline|drop|rise|reduction|movement)"
 _EITHER = rf"{_CHANGE}\s*/?\s*(?:or\s*)?(?:\(\s*{_CHANGE}\s*\)|/\s*{_CHANGE})?"
@@ -17,10 +19,16 @@ GROWTH = re.compile(
     rf"{_CHANGE}\s+in\s+(?:{_PERCENT})\s*(?:terms)?\b|{_CHANGE}\s*\(%\))"
     r"|(?:증가|감소|성장|증감|변화|변동|상승|하락)\s?[율률]|몇\s?(?:%|퍼센트|프로)\s?(?:나\s?)?(?:늘|줄|증가|감소|올|내|성장|상승|하락)[가-힣]*"
 )
+GAP = re.compile(r"(?:nominal\s+|net\s+)?\b(?:difference|gap)(?!\w)|차이|차액")
+DECREASE = re.compile(
+    r"\b(?:decrease|decline|drop|reduction|fall)(?:d|s)?(?:\s+by)?\b(?!\s*/)"
+    r"|얼마나?\s?(?:줄|감소|내려|내렸|떨어)[가-힣]*|감소(?:액|폭|분)|하락(?:액|폭|분)"
+)
 DIFFERENCE = re.compile(
-    rf"(?:nominal\s+|net\s+)?(?:{_EITHER}|difference|gap)\b|how much (?:more|less|higher|lower)\b|exceed[s]? by"
-    r"|차이|차액|증감액?|변화량|변화|(?:증가|감소|상승|하락)(?:액|폭|분)?|얼마나\s?(?:더\s)?(?:늘|줄|올랐|올라|내렸|내려|많|적|높|낮|크|큰|비싸|비싼|싼)[가-힣]*"
-    r"|얼마\s?(?:더\s)?(?:늘|줄|올랐|내렸)[가-힣]*|더\s?(?:많|적|높|낮|크|큰|비싸|비싼)[가-힣]*"
+    rf"(?:net\s+)?{_EITHER}(?!\w)|how much (?:more|less|higher|lower)\b"
+    r"|증감액?|변화량|변화|(?:증가|상승)(?:액|폭|분)?|감소|하락"
+    r"|얼마나\s?(?:더\s)?(?:늘|올랐|올라|많|적|높|낮|크|큰|비싸|비싼|싼)[가-힣]*"
+    r"|얼마\s?(?:더\s)?(?:늘|올랐)[가-힣]*|더\s?(?:많|적|높|낮|크|큰|비싸|비싼)[가-힣]*"
 )
 AVERAGE = re.compile(r"\b(?:average|mean)\b(?:\s+(?:annual|yearly|value|amount))*|평균(?:값|액)?(?:적)?")
 RATIO = re.compile(r"\bratio\b|몇\s?배")
@@ -67,9 +75,14 @@ _IN_TURN: tuple[tuple[Operation, re.Pattern[str]], ...] = (
     ("highest", HIGHEST),
     ("lowest", LOWEST),
     ("count", COUNT),
+    ("gap", GAP),
     ("difference", DIFFERENCE),
+    ("decrease", DECREASE),
     ("sum", SUM),
 )
+
+_REPEATED = frozenset(["share", "average", "sum"])
+"""What a question may say twice and mean once: the sum of this and the sum of that."""
 
 
 def take_operations(words: Words) -> list[Found]:
@@ -78,7 +91,20 @@ def take_operations(words: Words) -> list[Found]:
     for operation, pattern in _IN_TURN:
         if match := words.take(pattern):
             found.append(Found(operation, *match.span()))
+        while match and operation in _REPEATED and words.take(pattern):
+            pass
+    if any(
+        one.operation == "difference" and DECREASE.fullmatch(words.text[one.start : one.end].strip()) for one in found
+    ):
+        found = [Found("decrease", o.start, o.end) if o.operation == "difference" else o for o in found]
+    if len(found) > 1:  # the number of shares is not counted where its change is asked for
+        found = [one for one in found if words.text[one.start : one.end] != "number of"]
     if found:
         while words.take(_COMPARED):
             pass
     return found
+
+
+def compares(words: Words) -> bool:
+    """Whether a question that is not read yet sets two figures side by side."""
+    return any(words.has(pattern) for pattern in (GROWTH, RATIO, SHARE, GAP, DIFFERENCE, DECREASE))

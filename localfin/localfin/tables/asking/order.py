@@ -8,6 +8,9 @@ _PERCENT = (
 )
 _GAP = r"[^⟦⟧]*?"
 _AMONG = r"\b(?:among|in|over|out of|to|from|against|relative to|compared to|within)\b"
+_WHEN = (
+    r"(?:the|fiscal|years?|fy|fys|ended|end|of|as|at|q[1-4]|first|second|third|fourth|quarter|[a-z]{3,9}\.? \d{1,2},?)"
+)
 _IS = r"(?:is|was|are|were|comes?|came|did|does|consists?|consisted|relates?|related|made)\b"
 _BASE_SECOND = (
     rf"as an? {_PERCENT} of {_GAP}⟦(\d)⟧",
@@ -42,7 +45,7 @@ def base_of(text: str) -> int | None:
 def starts_at(text: str) -> int | None:
     """Which of two marked times a change begins at: `from ⟦0⟧ to ⟦1⟧`, `⟦1⟧ 대비 ⟦0⟧`; None for neither."""
     for pattern in (
-        rf"\bfrom {_GAP}⟦(\d)⟧",
+        rf"\bfrom (?:{_WHEN} )*⟦(\d)⟧",
         rf"\b(?:compared (?:to|with)|relative to|versus|vs\.?|over|against|than) {_GAP}⟦(\d)⟧",
         r"⟦(\d)⟧(?: ?(?:년|월|분기|말|도|년도|연도))* ?(?:대비|에 비해|에 비하여|보다|에서|부터|과 비교|와 비교)",
     ):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from localfin.tables.asking.labels import Label, Named, take_labels
+from localfin.tables.asking.order import marked
 from localfin.tables.asking.words import Words, label_pattern
 
 _MONTH = (
@@ -13,7 +14,7 @@ _MONTH = (
 )
 _BEFORE = (
     r"(?:(?:fiscal years?|fiscal|fys?|years?)\s+)?"
-    rf"(?:(?:ended|ending|at|as of|as at)?\s*(?:{_MONTH}\.?\s+\d{{1,2}},?\s+(?:of\s+)?)?)"
+    rf"(?:(?:ended|ending|at|as of|as at)?\s*(?:(?:\d{{1,2}}\s+)?{_MONTH}\.?\s+(?:\d{{1,2}},?\s+)?(?:of\s+)?)?)"
 )
 _YEAR = (
     rf"(?<![\d,.])(?:{_BEFORE})((?:19|20)\d\d)(?![\d,]*\d)(?:\s?(?:회계연도|사업연도|년도|연도|년)(?:\s?(?:말|도))?)?"
@@ -21,6 +22,16 @@ _YEAR = (
 _SPAN = re.compile(
     rf"(?:from|between)\s+{_YEAR}\s*(?:-|~|to|and|through)\s*{_YEAR}|{_YEAR}\s*(?:-|~|부터|에서)\s*{_YEAR}"
 )
+
+_RANGED = re.compile(
+    r"(?:from|between) (?:[a-z]+ )?⟦\d⟧ ?(?:-|~|to|and|through) ?⟦\d⟧"
+    r"|⟦\d⟧(?: ?(?:년|월|분기|말|도))? ?(?:-|~|부터|에서) ?⟦\d⟧"
+)
+
+_NO_NAMES = frozenset(
+    ["change", "changes", "difference", "increase", "decrease", "variance", "growth", "total", "of", "%", "$"]
+)
+"""Columns of these words alone are not named by them: they say what is asked for."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +47,13 @@ class Columns:
 
 def take_columns(words: Words, labels: Sequence[Label]) -> Columns | None:
     """None where a year is named that no column has, or several have and nothing tells them apart."""
-    distinct = [label for label in labels if not re.fullmatch(r"\d{4}", label.text)]
+    distinct = [label for label in labels if not re.fullmatch(r"\d{4}", label.text) and set(label.tokens) - _NO_NAMES]
     named = [name for name in take_labels(words, distinct) if name.label in labels]
     if named and all(_only(name, labels) for name in named):
-        return Columns(tuple(name.label for name in named), tuple((n.start, n.end) for n in named))
+        spans = tuple((name.start, name.end) for name in named)
+        return Columns(
+            tuple(name.label for name in named), spans, _RANGED.search(marked(words.text, spans)) is not None
+        )
     ranged = words.has(_SPAN)
     found: list[tuple[int, tuple[int, int]]] = []
     while match := words.take(_YEAR):
@@ -70,6 +84,9 @@ def _only(name: Named, labels: Sequence[Label]) -> bool:
 
 def _told_apart(words: Words, labels: Sequence[Label], named: Sequence[Named]) -> list[Label] | None:
     """Of columns that share years, those whose other words the question has; the plain ones where it has none."""
+    years = [year for label in labels for year in label.years]
+    if len(set(years)) == len(years):
+        return list(labels)
     rests = {label: _without_years(label) for label in labels}
     shared = set[str].intersection(*(set(rest) for rest in rests.values())) if rests else set()
     kinds: dict[str, list[Label]] = {}

@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
 from localfin.tables.asking.dates import Span, take_spans
 from localfin.tables.asking.grouping import take_grouping
-from localfin.tables.asking.labels import Label, take_labels
-from localfin.tables.asking.operations import Operation, take_operations
+from localfin.tables.asking.labels import Label, aliases, take_labels
+from localfin.tables.asking.operations import Operation, compares, take_operations
 from localfin.tables.asking.resolving import resolved
 from localfin.tables.asking.thresholds import Threshold, factor, take_thresholds
 from localfin.tables.asking.understood import Understood, column_name
 from localfin.tables.asking.words import Words, is_filler, plain
-from localfin.tables.call import Call
+from localfin.tables.call import Call, Filter, Is
 from localfin.tables.table import Column, Table
 from localfin.tables.units import split_unit
 
@@ -20,7 +21,7 @@ Values = Callable[[Column, str], Sequence[str]]
 
 _SPENT = re.compile(
     r"\b(?:spent|spend|spending|paid|pay|expenses?|expenditures?|costs?|purchases?d?|charged?)\b"
-    r"|(?:지출|사용|결제|소비|이용|납부|출금|인출|지불)(?:한|된|했|하|됐|되)?(?:\s?(?:금액|액|돈))?|쓴\s?돈|쓴\s?금액|썼"
+    r"|(?:지출|사용|결제|소비|이용|납부|출금|인출|지불)(?:한|된|했|하|됐|되)?(?:\s?(?:금액|액|돈))?|쓴\s?돈|쓴\s?금액|썼[가-힣]*"
 )
 _RECEIVED = re.compile(
     r"\b(?:received|earned|income|deposited|credited)\b|(?:수입|입금|수령)(?:한|된|했|하|됐|되)?(?:\s?(?:금액|액|돈))?|받은\s?(?:돈|금액)|번\s?돈"
@@ -35,6 +36,14 @@ _ROWS = re.compile(
     r"|거래\s?(?:내역|건)?|내역|결제\s?건|지출\s?건|건(?=은|이|을|의| |\?|$)"
 )
 
+_EACH = re.compile(
+    r"(?:한|1)?\s?건\s?당|건당|\b(?:per|for each|for every) (?:transaction|purchase|payment|row|record)\b"
+)
+_COUNTING = re.compile(r"회차|차수|순번|installment|instalment|no\.?")
+_TIMES = re.compile(r"월|달|month", re.IGNORECASE)
+_PEOPLE = ("사람", "직원", "사원", "인원")
+_ENDS = ("", "은", "이", "의", "을", "는")
+
 
 def call_of_records(
     question: str, table: Table, values: Values, years: Callable[[str], tuple[int, int]]
@@ -44,14 +53,18 @@ def call_of_records(
     `values` gives what of a column stands in the question, `years` the first and last year of a column of dates.
     """
     words = Words(question)
+    shared = words.take(r"\b(?:what|which)\s+(?:percentage\s+)?share(?=\s+of\b)") is not None
     named = take_labels(words, _labels(table, values, words.text))
     dates = table.of_kind("date")
     spans = list[Span]()
     if len(dates) == 1:
-        taken = take_spans(words, years(dates[0].name))
+        taken = take_spans(words, years(dates[0].name), apart=compares(words))
         if taken is None:
             return None
         spans = taken
+        if spans:
+            words.take(_said_of_dates(dates[0].name))
+    places = _take_places(words, table)
     thresholds = take_thresholds(words)
     limit = _limit(words)
     columns = [name for name in named if not name.label.column]
@@ -60,27 +73,69 @@ def call_of_records(
         return None
     spent, received = words.take(_SPENT), words.take(_RECEIVED)
     operations: list[Operation] = [found.operation for found in take_operations(words)]
+    if shared:
+        operations.append("share")
+    if "average" in operations:
+        words.take(_EACH)
     money = words.take(_MONEY)
     rows = words.take(_ROWS)
-    if words.left():
+    if "count" in operations and any(_TIMES.fullmatch(column.name) for column in table.of_kind("text")):
+        words.take(r"(?:달|개월|월|\bmonths?\b)(?=[은이]|\s|\?|$)")
+    if {"highest", "lowest"}.intersection(operations):
+        words.take(r"\bsingle\b")
+    called = _called(table)
+    if words.left(called):
         return None
     understood = Understood(
         words.text, table, [name for name in named if name.label.column], columns, spans,
         dates[0].name if len(dates) == 1 else None, grouping, operations, asks_rows=bool(rows), limit=limit,
     )  # fmt: skip
+    understood.places = places
+    understood.names_rows = any(word in called for word in re.findall(r"[^\W_]+", words.rest))
     understood.money = _money_column(table, bool(spent), bool(received), bool(money))
     if not _placed(understood, thresholds):
         return None
     return resolved(understood)
 
 
+def _said_of_dates(name: str) -> str:
+    """What a column of dates says as a verb: started of `Start Date`, 입사한 of 입사일."""
+    stem = re.sub(r"\s*(?:일자|일시|날짜|일|date|day|time)$", "", plain(name))
+    if not stem or not re.fullmatch(r"[a-z]+|[가-힣]+", stem):
+        return r"(?!)"
+    if stem.isascii():
+        return rf"\b{stem}(?:e?d|ing|s)?\b"
+    return rf"(?<![가-힣]){stem}(?:한|된|인|하는|되는|일)?(?![가-힣])"
+
+
+def _take_places(words: Words, table: Table) -> list[Filter]:
+    """`3회차`, `installment 3`: rows by the number that a column counts them with."""
+    found: list[Filter] = []
+    for column in table.of_kind("number"):
+        name = plain(split_unit(column.name)[0])
+        if column.scale or not _COUNTING.fullmatch(name):
+            continue
+        match = words.take(
+            rf"(?<![\d.,])(\d{{1,4}})\s?{re.escape(name)}(까지|부터)?|\b{re.escape(name)}\s(\d{{1,4}})\b"
+        )
+        if match:
+            sign: Is = "<=" if match[2] == "까지" else ">=" if match[2] == "부터" else "="
+            found.append(Filter(column.name, sign, Decimal(match[1] or match[3])))
+    return found
+
+
+def _called(table: Table) -> set[str]:
+    """What the rows are called: the words of the table's name, people where there is a column of names."""
+    found = {word.removesuffix("s") for word in re.findall(r"[a-z]+|[가-힣]+", plain(table.name))}
+    if any(re.fullmatch(r"(?:이름|성명|성함|name|employee)", plain(column.name)) for column in table.columns):
+        found |= {"employee", "people", "person", "staff", *(f"{who}{end}" for who in _PEOPLE for end in _ENDS)}
+    return found | {word + "s" for word in found if word.isascii()}
+
+
 def _labels(table: Table, values: Values, text: str) -> list[Label]:
     found: list[Label] = []
     for column in table.columns:
-        bare = split_unit(column.name)[0]
-        found.append(Label(column.name))
-        if bare != column.name:
-            found.append(Label(bare))
+        found += [Label(alias) for alias in aliases(column.name)]
         if column.kind == "text":
             found += [Label(value, column.name) for value in values(column, text) if _sayable(value)]
     return found

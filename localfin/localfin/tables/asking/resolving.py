@@ -12,7 +12,14 @@ from localfin.tables.call import Call, Do, Filter, Group, Measure, Order, What
 from localfin.tables.table import Stored
 
 Operations = AbstractSet[Operation]
-_RATE = re.compile(r"율|률|금리|이자율|단가|잔액|잔고|수익률|rate|price|balance|ratio|yield|%", re.IGNORECASE)
+_RATE = re.compile(r"율|률|금리|단가|rate|price|ratio|yield|%", re.IGNORECASE)
+_STOCK = re.compile(r"잔액|잔고|누계|누적|balance|cumulative", re.IGNORECASE)
+_WHEN = re.compile(
+    r"날짜|일자|일시|월|(?:거래|이용|기준|상환|납입|결제|승인)일[자시]?"
+    r"|(?:transaction |posting |payment )?date|time|month|회차|no\.?",
+    re.IGNORECASE,
+)
+_RANGE = re.compile(r"⟦\d⟧\s?(?:년|월|분기)?\s?(?:to|through|until|-|~|부터|에서)\s?⟦\d⟧")
 
 
 def resolved(said: Understood) -> Call | None:
@@ -23,9 +30,9 @@ def resolved(said: Understood) -> Call | None:
     operations = set(said.operations)
     if said.asks_rows and not operations and len(measured) < 2:
         return None
-    if operations & {"growth", "difference", "ratio", "share"}:
+    if operations & {"growth", "difference", "gap", "decrease", "ratio", "share"}:
         return _compared(said, measured, operations)
-    if len(measured) > 1 or len(said.spans) > 1:
+    if len(measured) > 1 or len(said.spans) > 1 or _is_range(said):
         return None
     column = measured[0] if measured else None
     where = _where(said, said.spans)
@@ -38,7 +45,14 @@ def resolved(said: Understood) -> Call | None:
         return None
     if what == "count":
         return Call("value", Measure("count", None, where)) if not measured else None
+    if what == "sum" and column is not None and not said.values and not _summable(said, column):
+        return None
     return Call("value", Measure(what, column, where)) if column else None
+
+
+def _is_range(said: Understood) -> bool:
+    """Whether values of one column are the ends of a range, which a filter of the two would miss."""
+    return _RANGE.search(marked(said.text, [(n.start, n.end) for n in said.values])) is not None
 
 
 def _measured(said: Understood) -> list[str] | None:
@@ -52,14 +66,14 @@ def _measured(said: Understood) -> list[str] | None:
 
 
 def _texts_explained(said: Understood) -> bool:
-    """Whether each text or date column that is named goes with a value, a time or nothing but itself."""
+    """Whether each text column that is named goes with a value, or names the rows because each has its own."""
     ruled = {named.label.column for named in said.values}
-    kinds = {column.name: column.kind for column in said.table.columns}
+    texts = {column.name for column in said.table.of_kind("text")}
     for named in said.columns:
         name = column_name(said.table, named)
-        if kinds[name] == "text" and name not in ruled and not said.operations:
-            return False
-        if kinds[name] == "text" and name not in ruled and set(said.operations) - {"highest", "lowest"}:
+        if name not in texts or name in ruled:
+            continue
+        if not _single(said, name):
             return False
     return True
 
@@ -106,7 +120,10 @@ def _grouped(said: Understood, column: str | None, where: tuple[Filter, ...], op
         return None
     if not rest and column is not None and not _adds_up(said, column, grouping.group):
         return None
-    if what == "sum" and column is not None and _RATE.search(column) and not _single(said, grouping.group.column):
+    single = _single(said, grouping.group.column)
+    if what == "sum" and column is not None and not single and not _summable(said, column):
+        return None
+    if grouping.last and not single and not re.search("많|적은", said.text):
         return None
     limit = said.limit or (1 if order and (grouping.which or said.limit) else None)
     return Call("value", Measure(what, column, where), by=grouping.group, order=order, limit=limit)
@@ -114,7 +131,13 @@ def _grouped(said: Understood, column: str | None, where: tuple[Filter, ...], op
 
 def _adds_up(said: Understood, column: str, group: Group) -> bool:
     """Whether a group's figure without a word of how it is made can be but its sum."""
-    return not _RATE.search(column) or _single(said, group.column)
+    return _summable(said, column) or _single(said, group.column)
+
+
+def _summable(said: Understood, column: str) -> bool:
+    """Whether adding a column up means something: no rates, no balance of one account day after day."""
+    dated = any(_WHEN.fullmatch(other.name.split("(")[0].strip()) for other in said.table.columns)
+    return not _RATE.search(column) and not (_STOCK.search(column) and dated)
 
 
 def _single(said: Understood, name: str) -> bool:
@@ -138,6 +161,7 @@ def _extreme(said: Understood, column: str | None, where: tuple[Filter, ...], op
 def _asks_which(said: Understood) -> bool:
     texts = {column.name for column in said.table.of_kind("text", "date")}
     named = any(column_name(said.table, n) in texts for n in said.columns)
+    named = named or said.names_rows
     return named or bool(re.search(r"\b(?:which|who|where|when)\b|어디|무엇|뭐|누구|언제|어느|어떤", said.text))
 
 
@@ -176,7 +200,9 @@ def _do(operations: Operations) -> Do | None:
     rest = operations - {"average", "sum"}
     if rest == {"growth"}:
         return "growth"
-    if rest == {"difference"}:
+    if rest == {"gap"}:
+        return "gap"
+    if rest in ({"difference"}, {"decrease"}):
         return "difference"
     if rest == {"ratio"}:
         return "ratio"
@@ -194,19 +220,39 @@ def _two_times(said: Understood, do: Do, what: What, column: str) -> Call | None
             base = None if first is None or second is None else 0 if first < second else 1
     if base is None:
         return None
+    if "decrease" in said.operations:
+        base = 1 - base
     of, against = said.spans[1 - base], said.spans[base]
     return Call(do, Measure(what, column, _where(said, [of])), Measure(what, column, _where(said, [against])))
 
 
 def _two_values(said: Understood, do: Do, what: What, column: str, of: str) -> Call | None:
     named = [n for n in said.values if n.label.column == of]
-    base = _base(said, do, [(n.start, n.end) for n in named])
+    spans = [(n.start, n.end) for n in named]
+    times = [_time(n.label.text) for n in named]
+    if do in ("growth", "difference") and len(times) == 2 and all(times):
+        base = starts_at(marked(said.text, spans))
+        if base is None:
+            base = 0 if times[0] <= times[1] else 1
+        if "decrease" in said.operations:
+            base = 1 - base
+    else:
+        base = _base(said, do, spans)
     if base is None or len(named) != 2:
         return None
     measures = [
         Measure(what, column, (Filter(of, "=", n.label.text), *_where(said, said.spans, without=of))) for n in named
     ]
     return Call(do, measures[1 - base], measures[base])
+
+
+def _time(text: str) -> tuple[int, ...]:
+    """The numbers of the year, quarter or month that a value names, to put two in order; empty for anything else."""
+    if not re.fullmatch(
+        r"(?:(?:fy ?)?(?:19|20)\d\d(?:년도?)?)?[ -]*(?:q?[1-4]\s?분기|q[1-4]|\d{1,2}월)?", text.lower()
+    ):
+        return ()
+    return tuple(int(number) for number in re.findall(r"\d+", text))
 
 
 def _two_columns(said: Understood, do: Do, what: What, measured: Sequence[str]) -> Call | None:
@@ -224,7 +270,9 @@ def _base(said: Understood, do: Do, spans: Sequence[tuple[int, int]]) -> int | N
     if len(spans) != 2:
         return None
     text = marked(said.text, spans)
-    if do == "difference":
+    if do in ("difference", "gap"):
+        if "decrease" in said.operations:
+            return None
         start = starts_at(text)
         return 1 if start is None else start
     return base_of(text) if do != "growth" else None

@@ -11,7 +11,7 @@ from localfin.tables.call import Is
 
 _NUMBER = (
     r"-?(?:us\$|[$₩€£¥])?\s?\d[\d,]*(?:\.\d+)?(?:\s?(?:조|억|천만|백만|십만|만|천|백)\s?\d*(?:[조억천백만]+)?)*"
-    r"(?:\s?(?:thousands?|millions?|billions?|trillions?|k|m|bn)\b)?(?:\s?(?:원|달러|dollars?|usd|krw|won)\b)?\s?(?:%p?|퍼센트|프로|percent)?"
+    r"(?:\s?(?:thousands?|millions?|billions?|trillions?|k|m|bn)\b)?(?:\s?(?:원|달러|(?:dollars?|usd|krw|won)\b))?\s?(?:%p?|퍼센트|프로|percent)?"
 )
 _BEFORE: tuple[tuple[str, Is], ...] = (
     (r"(?:is |are |was |were )?(?:not less than|at least|no less than|minimum of|>=|≥)", ">="),
@@ -37,6 +37,8 @@ class Threshold:
     is_: Is
     value: Decimal
     """In units, not in thousands."""
+    stated: Decimal
+    """Without the word for thousands or millions: 5,000 of `$5,000 million`."""
     scaled: bool
     """Whether the question says its thousands or millions."""
     percent: bool
@@ -59,14 +61,15 @@ def take_thresholds(words: Words) -> list[Threshold] | None:
     return sorted(found, key=lambda threshold: threshold.start)
 
 
-def _read(text: str) -> tuple[Decimal, bool, bool] | None:
-    """(value, scaled, percent)."""
+def _read(text: str) -> tuple[Decimal, Decimal, bool, bool] | None:
+    """(value, stated, scaled, percent)."""
     percent = bool(re.search(r"%|퍼센트|프로|percent", text))
     bare = re.sub(r"\s*(?:%p?|퍼센트|프로|percent)$", "", text).strip()
     scaled = bool(re.search(r"thousand|million|billion|trillion|\d\s?(?:k|m|bn)\b|[조억만천백]", bare))
     bare = re.sub(r"(thousand|million|billion|trillion)s\b", r"\1", bare)
     try:
-        return amount(bare).value, scaled, percent
+        stated = re.sub(r"\s*(?:thousand|million|billion|trillion|k|m|bn)\b.*", "", bare)
+        return amount(bare).value, amount(stated).value, scaled, percent
     except ValueError:
         return None
 

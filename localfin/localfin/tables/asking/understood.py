@@ -4,12 +4,11 @@ from dataclasses import dataclass, field
 
 from localfin.tables.asking.dates import Span
 from localfin.tables.asking.grouping import Grouping
-from localfin.tables.asking.labels import Named
+from localfin.tables.asking.labels import Named, aliases
 from localfin.tables.asking.operations import Operation
 from localfin.tables.asking.thresholds import Threshold, factor
 from localfin.tables.call import Filter
 from localfin.tables.table import Table
-from localfin.tables.units import split_unit
 
 
 @dataclass
@@ -33,10 +32,14 @@ class Understood:
     money: str | None = None
     """The column that words of money mean where no column is named."""
     limit: int | None = None
+    names_rows: bool = False
+    """Whether it calls the rows what they are, as in which employee."""
+    places: list[Filter] = field(default_factory=list[Filter])
+    """Rows named by their number."""
 
     def filters(self) -> tuple[Filter, ...]:
-        """Of thresholds."""
-        found: list[Filter] = []
+        """Of thresholds and numbers of rows."""
+        found = list(self.places)
         for threshold, name in self.thresholds:
             scale = factor(self.table.column(name).unit) or 1
             found.append(Filter(name, threshold.is_, threshold.value / scale))
@@ -46,6 +49,6 @@ class Understood:
 def column_name(table: Table, named: Named) -> str:
     """The column that a label means, also without its unit."""
     for column in table.columns:
-        if named.label.text in (column.name, split_unit(column.name)[0]):
+        if named.label.text in aliases(column.name):
             return column.name
     raise KeyError(named.label.text)

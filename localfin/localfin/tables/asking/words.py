@@ -26,9 +26,9 @@ _AFTER_UNDERSTOOD = """
     년도 연도 년 월 일 분기 원 건 개 명 회 번 곳 차 말 기 대 달 값 금액 내역 항목 거래 액수 액 사이 사이의
 """
 _STANDING = """
-    얼마나 얼마 몇 무엇 뭐 어떻게 어떤 어느 무슨 기준 기간 동안 중에서 중에 중 가운데 사이 대해 대해서 대한 관한 관해
-    내역 항목 데이터 자료 표 목록 기록 것 거 건 수 때 모든 모두 전부 전체 총 그 각 각각 값 금액 액수 규모 좀 우리 내가
-    나 제 저 이 및 그리고 년도 연도 회계연도 사업연도 분기 당시 시점 건수 개수 횟수 정도 실제 경우 행 줄
+    얼마나 얼마 몇 무엇 뭐 언제 어떻게 어떤 어느 무슨 기준 기간 동안 중에서 중에 중 가운데 사이 대해 대해서 대한 관한
+    관해 내역 항목 데이터 자료 표 목록 기록 것 거 건 수 때 모든 모두 전부 전체 총 그 각 각각 값 금액 액수 규모 좀 우리
+    내가 나 제 저 이 및 그리고 년도 연도 회계연도 사업연도 분기 당시 시점 건수 개수 횟수 정도 실제 경우 행 줄
     개 건 명 번 회 곳 가지 돈
     알려주세요 알려줘요 알려줘 알려주십시오 보여주세요 보여줘 구해주세요 구해줘 구하시오 계산해주세요 계산해줘
     계산해 말해줘 말해주세요 주세요 줘 해줘 해주세요 찾아줘 찾아주세요 궁금해 궁금해요
@@ -38,7 +38,7 @@ _ENDING = (
 )
 _VERBS = (
     f"(?:했|됐|되었|하였|썼|였|이었|있|냈|받았|나왔|나갔|들어왔|들어갔|들었|빠졌|되|하){_ENDING}"
-    "|한|할|하는|된|되는|될|쓴|쓰는|낸|받은|나간|나온|들어온|들어간|든|인가요|인가|인지|인|이야|야|이에요|예요|에요|입니까|입니다"
+    "|한|할|하는|갚은|남은|된|되는|될|쓴|쓰는|낸|받은|나간|나온|들어온|들어간|든|인가요|인가|인지|인|이야|야|이에요|예요|에요|입니까|입니다"
     "|합니까|합니다|됩니까|됩니다|이냐|일까요|일까|이지|이죠|죠|이니|니|요"
 )
 
@@ -70,6 +70,9 @@ class Words:
 
     def cut(self, start: int, end: int) -> None:
         self.rest = self.rest[:start] + TAKEN * (end - start) + self.rest[end:]
+
+    def put_back(self, start: int, end: int) -> None:
+        self.rest = self.rest[:start] + self.text[start:end] + self.rest[end:]
 
     def left(self, harmless: Iterable[str] = ()) -> list[str]:
         """The words that nobody understood and that mean something."""
@@ -124,6 +127,8 @@ def label_pattern(label: str) -> re.Pattern[str] | None:
 
 
 def _one(token: str) -> str:
+    if token == "%":
+        return "(?:%|percent(?:age)?s?)"
     if re.fullmatch("[가-힣]+", token):
         return r"\s?".join(map(re.escape, token))
     if token.isalpha() and token.isascii() and len(token) > 2:
