@@ -125,7 +125,7 @@ def prompts(model: Path, count: int) -> dict[str, object]:
         [line] = [f"{evidence['amount']:,.0f} is {times / 10} times the customer's mean of {mean:,}"]
         asked = question([(reason.signal, line)], wording)
         questions.append((fitted(vocabulary, asked.text, OWN, bos=False), asked.grammar))
-    told = "\n\n".join(message.content for message in beginning("en", None).messages)
+    told = "\n\n".join(message.content for message in beginning("en").messages)
     return {"beginning": fitted(vocabulary, told, BEGINNING, bos=True), "questions": questions}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -14,7 +15,7 @@ from tests.localfin.tiny_gguf import BYTES, END, HEADING, TURN, byte, chain_of
 from localfin.engine import client
 from localfin.engine.client import LlamaEngine
 from localfin.engine.errors import ContextFull, EngineDied
-from localfin.engine.events import Event, Finished, LoadOptions, Message, Prefill, Sampling, Text
+from localfin.engine.events import Event, Finished, LoadOptions, Message, Prefill, Sampling, Shifted, Text
 from localfin_models.errors import InputRefused, LocalfinError, NotEnough, NotFound
 from localfin_models.worker import SealedWorker
 
@@ -70,12 +71,21 @@ def test_half_a_character_is_not_shown(engine, speaker):
     assert finished(events).reason == "length"
 
 
-def test_the_context_is_filled_and_then_the_answer_ends(engine, endless):
+def test_an_answer_without_end_is_as_long_as_the_context_which_shifts_meanwhile(engine, endless):
     engine.load(endless, LoadOptions(n_ctx=256))
     events = list(engine.generate(user("hi")))
-    usage = finished(events).usage
-    assert finished(events).reason == "length"
-    assert usage.prompt_tokens + usage.completion_tokens == 256 + 1  # the last token needs no room
+    end = finished(events)
+    assert (end.reason, end.usage.completion_tokens, end.usage.shifted_tokens) == ("length", 256, 128)
+    assert [event for event in events if isinstance(event, Shifted)] == [Shifted(128)]
+    assert text_of(events) == "ab" * 128
+
+
+def test_a_context_that_its_beginning_fills_ends_the_answer(engine, endless):
+    engine.load(endless, LoadOptions(n_ctx=256))
+    told = [Message("system", "x" * 190), *user("hi")]
+    end = finished(list(engine.generate(told)))
+    assert (end.reason, end.usage.shifted_tokens) == ("length", 0)
+    assert end.usage.prompt_tokens + end.usage.completion_tokens == 256 + 1  # the last token needs no room
 
 
 def test_a_prompt_that_does_not_fit_is_refused_and_the_next_one_works(engine, speaker):
@@ -95,7 +105,10 @@ def test_a_huge_question_is_refused_as_such_before_it_is_tokenized(engine, speak
     assert text_of(list(engine.generate(user("hi")))) == "가나 hello"
 
 
-NUMBERS = {"reason": "stop", "prompt_tokens": 1, "completion_tokens": 1, "prefill_s": 0.5, "decode_tokens_per_s": 1}
+NUMBERS = {
+    "reason": "stop", "prompt_tokens": 1, "completion_tokens": 1, "prefill_s": 0.5, "decode_tokens_per_s": 1,
+    "shifted_tokens": 0,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -110,6 +123,8 @@ NUMBERS = {"reason": "stop", "prompt_tokens": 1, "completion_tokens": 1, "prefil
         {"done": NUMBERS | {"prefill_s": "x"}},
         {"done": NUMBERS | {"prefill_s": float("nan")}},
         {"done": NUMBERS | {"prompt_tokens": 1.5}},
+        {"done": NUMBERS | {"shifted_tokens": -1}},
+        {"shifted": "1"},
         {"done": NUMBERS | {"reason": "other"}},
         {"done": NUMBERS | {"reason": []}},
     ],
@@ -223,6 +238,54 @@ def test_close_while_another_thread_reads(engine, endless):
     thread.join(5)
     assert not thread.is_alive()
     assert len(errors) == 1
+
+
+# A grammar
+
+CALL = 'root ::= "{\\"sum\\": [" number ("," number)* "]}"\nnumber ::= [0-9]{1,4}'
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.5])
+def test_an_answer_keeps_to_its_grammar(engine, make_gguf, temperature):
+    engine.load(make_gguf(name="random"))
+    for seed in range(3):
+        sampling = Sampling(temperature, grammar=CALL, seed=seed, max_tokens=300, repeat_penalty=1.1)
+        events = list(engine.generate(user("hi"), sampling))
+        said = text_of(events)
+        if finished(events).reason == "stop":
+            assert json.loads(said)["sum"]
+        assert re.fullmatch(r'\{"sum": \[[0-9]{1,4}(,[0-9]{1,4})*(\]\}?)?,?', said)
+    assert text_of(list(engine.generate(user("hi"), Sampling(max_tokens=4)))) != said[:4]
+
+
+def test_a_grammar_takes_the_likeliest_of_what_it_allows_and_then_ends(engine, speaker):
+    engine.load(speaker)
+    events = list(engine.generate(user("hi"), Sampling(grammar='root ::= ("나" | "가나") " hello"')))
+    assert text_of(events) == "가나 hello"
+    assert finished(events).reason == "stop"
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        "root ::= (",
+        "no rule",
+        'other ::= "x"',
+        "root ::= missing",
+        "root ::= root",
+        'root ::= "' + "x" * (64 << 10) + '"',
+        "root ::= " + "(" * 30_000 + '"x"' + ")" * 30_000,
+        'root ::= "x"{100000}',
+        "root ::= [a",
+        "\ufdd0",
+        "root ::= " + "".join(f"r{n}\nr{n} ::= " for n in range(4000)) + "root",
+    ],
+)
+def test_a_grammar_that_is_none_is_refused_and_the_next_answer_comes(engine, speaker, grammar):
+    engine.load(speaker)
+    with pytest.raises(InputRefused, match="grammar"):
+        list(engine.generate(user("hi"), Sampling(grammar=grammar)))
+    assert text_of(list(engine.generate(user("hi")))) == "가나 hello"
 
 
 # What a prompt is made of

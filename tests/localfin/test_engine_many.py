@@ -5,7 +5,6 @@ import random
 import re
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +16,6 @@ from localfin.engine.client import LlamaEngine
 from localfin.engine.errors import ContextFull, EngineDied
 from localfin.engine.events import Answered, LoadOptions, Message, Question, Shared
 from localfin.engine.frames import answered_of
-from localfin.engine.kept import read_state, write_state
 from localfin_models.catalog import STARTER
 from localfin_models.errors import InputRefused, LocalfinError
 from localfin_models.llama_binding import Log, load_binding
@@ -130,7 +128,7 @@ def test_tokens_by_their_beginnings_are_those_that_the_whole_vocabulary_gives(gr
     params = b.llama_model_default_params()
     params.vocab_only = True
     model = b.llama_model_load_from_file(os.fsencode(STARTER), params)
-    chooser = Chooser(SimpleNamespace(binding=b, vocab=b.llama_model_get_vocab(model), context=None))
+    chooser = Chooser(SimpleNamespace(binding=b, vocab=b.llama_model_get_vocab(model), context=None, log=log))
     state, draw = chooser.grammar(grammar), random.Random(3)
     for _step in range(12):
         whole = chooser._allowed(state, range(6000))
@@ -147,90 +145,6 @@ def test_tokens_by_their_beginnings_are_those_that_the_whole_vocabulary_gives(gr
     b.llama_sampler_free(state)
     b.llama_model_free(model)
     assert not log.reason()
-
-
-# The state on disk
-
-
-@pytest.fixture
-def restored(engine, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each beginning was restored."""
-    seen: list[bool] = []
-    call = engine._call
-
-    def spied(name: str, request: dict) -> dict:
-        done = call(name, request)
-        if name == "share":
-            seen.append(done["restored"])
-        return done
-
-    monkeypatch.setattr(engine, "_call", spied)
-    return seen
-
-
-def test_the_beginning_is_restored_at_the_next_start_and_nothing_else_changes(engine, make_gguf, tmp_path, restored):
-    model, folder = make_gguf(name="random", n_ctx=2048), tmp_path / "states"
-    shared = Shared(TOLD, 20, folder)
-    engine.load(model, LoadOptions(sequences=3))
-    first = texts(engine.answer_many(shared, QUESTIONS))
-    assert texts(engine.answer_many(shared, QUESTIONS)) == first
-    [kept] = folder.iterdir()
-    engine.load(model, LoadOptions(sequences=3))
-    assert texts(engine.answer_many(shared, QUESTIONS)) == first
-    assert restored == [False, True]
-    other = Shared((Message("system", "Be long. " * 8), TOLD[1]), 20, folder)
-    texts(engine.answer_many(other, QUESTIONS[:1]))
-    assert restored == [False, True, False]
-    assert len(list(folder.iterdir())) == 2
-    assert kept.exists()
-
-
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "another's"])
-def test_a_damaged_state_is_passed_over_and_written_anew(engine, speaker, tmp_path, restored, damage):
-    shared = Shared(TOLD, 20, tmp_path / "states")
-    engine.load(speaker, LoadOptions(sequences=2))
-    first = texts(engine.answer_many(shared, QUESTIONS[:2]))
-    [kept] = (tmp_path / "states").iterdir()
-    whole = kept.read_bytes()
-    at = len(whole) // 2
-    kept.write_bytes({
-        "cut": whole[:-7],
-        "flipped": whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :],
-        "empty": b"",
-        "another's": whole.replace(kept.stem.encode(), b"0" * 64, 1),
-    }[damage])  # fmt: skip
-    engine.load(speaker, LoadOptions(sequences=2))
-    assert texts(engine.answer_many(shared, QUESTIONS[:2])) == first
-    assert restored == [False, False]
-    assert kept.read_bytes() == whole
-
-
-def test_bytes_with_the_right_checksum_that_are_no_state_are_refused_by_the_child(engine, speaker, tmp_path, restored):
-    folder = tmp_path / "states"
-    shared = Shared(TOLD, 20, folder)
-    engine.load(speaker, LoadOptions(sequences=2))
-    first = texts(engine.answer_many(shared, QUESTIONS[:2]))
-    [kept] = folder.iterdir()
-    write_state(folder, kept.stem, b"\x00" * 500)
-    engine.load(speaker, LoadOptions(sequences=2))
-    assert texts(engine.answer_many(shared, QUESTIONS[:2])) == first
-    assert restored == [False, False]
-
-
-def test_a_folder_that_cannot_be_written_is_no_error(engine, speaker, tmp_path):
-    (tmp_path / "states").write_text("a file")
-    engine.load(speaker, LoadOptions(sequences=2))
-    assert len(texts(engine.answer_many(Shared(TOLD, 20, tmp_path / "states"), QUESTIONS[:2]))) == 2
-
-
-def test_states_are_few_and_none_is_longer_than_allowed(tmp_path):
-    for number in range(6):
-        write_state(tmp_path, f"{number:064}", bytes([number]) * 100)
-        os.utime(tmp_path / f"{number:064}.state", (number, number))
-    assert sorted(path.stem[-1] for path in tmp_path.iterdir()) == ["2", "3", "4", "5"]
-    assert read_state(tmp_path, f"{5:064}", 100) == b"\x05" * 100
-    assert read_state(tmp_path, f"{5:064}", 99) == b""
-    assert read_state(Path(tmp_path / "missing"), f"{5:064}", 99) == b""
 
 
 @pytest.mark.parametrize(

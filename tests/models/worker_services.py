@@ -77,8 +77,18 @@ class Forger:
     def handle(self, call: str, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
         if call == "load":
             return {"n_ctx": 16, "gpu_layers": 0}
-        said = json.loads(arguments["messages"][0]["content"])
+        if call == "prompt":
+            self._said = json.loads(arguments["messages"][0]["content"])
+            return {"tokens": [], "held": 0}
+        said = self._said
         if "done" in said:
             return dict(said["done"])
         emit(said)
-        return {"reason": "stop", "prompt_tokens": 1, "completion_tokens": 1, "prefill_s": 0, "decode_tokens_per_s": 1}
+        return {
+            "reason": "stop",
+            "prompt_tokens": 1,
+            "completion_tokens": 1,
+            "prefill_s": 0,
+            "decode_tokens_per_s": 1,
+            "shifted_tokens": 0,
+        }

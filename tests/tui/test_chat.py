@@ -208,6 +208,15 @@ async def test_an_answer_cut_at_its_limit_says_so(desk, until) -> None:
         await until(pilot, lambda: "Cut: the answer reached its limit" in d.words)
 
 
+async def test_an_answer_during_which_the_context_shifted_says_so(desk, until) -> None:
+    d = desk([Answer("abcdefgh", shifts={1: 1200, 2: 34})])
+    async with d.run(size=(120, 36)) as pilot:
+        await until(pilot, lambda: d.chat.phase == "ready")
+        await pilot.press("q", "enter")
+        await until(pilot, lambda: "its oldest 1,200 tokens fell out meanwhile" in d.words)
+        assert "abcdefgh" in d.words
+
+
 async def test_a_model_that_cannot_be_loaded(desk, until, model: Path) -> None:
     d = desk()
     data = model.read_bytes()

@@ -102,6 +102,9 @@ def _ending_words(stored: StoredMessage) -> list[str]:
         words.append(_("Broken off: this answer is not whole."))
     elif stored.finish_reason == "length":
         words.append(_("Cut: the answer reached its limit or the end of the context."))
+    if stored.usage and stored.usage.shifted_tokens:
+        lost = _("The context was full: its oldest {n} tokens fell out meanwhile.")
+        words.append(lost.format(n=f"{stored.usage.shifted_tokens:,}"))
     if stored.usage and stored.usage.completion_tokens:
         words.append(_("{n} tokens").format(n=f"{stored.usage.completion_tokens:,}"))
         words.append(speed_words(stored.usage))

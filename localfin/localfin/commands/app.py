@@ -11,6 +11,7 @@ import click
 
 from localfin.engine.client import LlamaEngine
 from localfin.engine.events import LoadOptions
+from localfin.engine.kept import states_folder
 from localfin.store import Store
 from localfin_models.catalog import default_model, find_model
 from localfin_models.errors import NotFound
@@ -40,7 +41,14 @@ def app(model: str | None, lang: str | None, theme: str | None) -> None:
     engine = LlamaEngine()
     with Store(home() / "localfin.db") as store:
         try:
-            run(engine, store, path, options=LoadOptions(), sealed=network_refused(), theme=theme or _theme())
+            run(
+                engine,
+                store,
+                path,
+                options=LoadOptions(kept_in=states_folder()),
+                sealed=network_refused(),
+                theme=theme or _theme(),
+            )
         finally:
             engine.close()
 

@@ -95,15 +95,21 @@ def ask(
     with _Status() as status:
         asked = _whole_question(question, status)
     sampling = Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed)
+    from localfin.engine.kept import states_folder
+
+    options = LoadOptions(n_ctx, threads, gpu_layers, adapters, kept_in=states_folder())
     with _Status() as status:
         status.show(_("loading the model"))
-        assistant = Assistant(path or model, LoadOptions(n_ctx, threads, gpu_layers, adapters))
+        assistant = Assistant(path or model, options)
     with assistant, _Status() as status, _interrupt_cancels(assistant):
         events = assistant.stream(asked, system=system, language=lang, sampling=sampling)
         finished, text = _print(events, status, quiet=as_json)
         if as_json:
             answer = Answer(text, assistant.model, finished.usage, finished.reason)
             click.echo(json.dumps(report(answer), ensure_ascii=False))
+    if finished.usage.shifted_tokens:
+        lost = _("The context was full: its oldest {n} tokens fell out meanwhile.")
+        click.echo(lost.format(n=f"{finished.usage.shifted_tokens:,}"), err=True)
     if finished.reason == "cancelled":
         raise click.exceptions.Exit(INTERRUPTED)
 
@@ -120,6 +126,7 @@ def report(answer: Answer) -> dict[str, Any]:
             "prefill_s": round(usage.prefill_s, 4),
             "decode_tokens_per_s": round(usage.decode_tokens_per_s, 2),
             "load_s": round(usage.load_s, 4),
+            "shifted_tokens": usage.shifted_tokens,
         },
         "finish_reason": answer.finish_reason,
     }

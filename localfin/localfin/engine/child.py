@@ -9,10 +9,11 @@ from typing import Any
 from localfin.engine.devices import choose_gpu_layers, gpu_limits
 from localfin.engine.events import Message, Sampling
 from localfin.engine.llama import Llama, Timing
-from localfin.engine.many import Batch
+from localfin.engine.many import Batch, Question
 from localfin.engine.memory import Need, refuse_if_too_large
 from localfin.engine.prompt import OpenPrompt, PromptTokens
-from localfin.engine.shared import SharedBeginning
+from localfin.engine.shifting import common_beginning
+from localfin.engine.states import SequenceState
 from localfin_models.errors import LocalfinError
 from localfin_models.llama_binding import Log, load_binding
 from localfin_models.seal import WorkerLimits
@@ -28,11 +29,17 @@ class EngineService:
     def __init__(self) -> None:
         self._llama: Llama | None = None
         self._batch: Batch | None = None
-        self._shared: SharedBeginning | None = None
+        self._chat: PromptTokens | None = None
+        self._shared: OpenPrompt | None = None
+        self._prompt: list[int] = []
+        """The prompt that was read last, and how many of its tokens are its `_beginning`."""
+        self._beginning = 0
+        self._prefill_s = 0.0
+        """Spent on the chat's beginning."""
 
     def prepare(self, options: dict[str, Any], limits: WorkerLimits, cancelled: CancelFlag) -> WorkerLimits:
         """`options`: the model's files, n_ctx, threads, sequences, gpu_layers, the `Need` the parent computed, and
-        `state`, the descriptor of the memory for kept states."""
+        `state`, the descriptor of the memory for states."""
         self._cancelled = cancelled
         self._options = options
         self._binding = load_binding()
@@ -56,10 +63,16 @@ class EngineService:
             if call == "use_adapters":
                 self._llama.use_adapters(arguments["scales"])
                 return {}
-            if call == "share":
-                return self._share(self._llama, arguments, emit)
-            if self._shared is not None:
-                return self._about_shared(self._shared, call, arguments, emit)
+            if call == "prompt":
+                return self._read_prompt(self._llama, arguments, emit)
+            if call == "restore":
+                return self._restore(self._llama, arguments)
+            if call == "beginning":
+                return self._compute_beginning(self._llama, emit)
+            if call == "keep":
+                return {"bytes": self._state(self._llama).keep()}
+            if call == "answer_many":
+                return self._answer_many(self._llama, arguments, emit)
         raise LocalfinError(f"the engine knows no call {call!r} now")
 
     def _load(self) -> dict[str, Any]:
@@ -77,37 +90,73 @@ class EngineService:
         )
         return {"n_ctx": self._llama.n_ctx, "gpu_layers": self._gpu_layers}
 
-    def _share(self, llama: Llama, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
-        """What many questions begin with; restored from the memory for states where that holds so many `bytes`."""
+    def _read_prompt(self, llama: Llama, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
+        """`open` messages are what many questions begin with; the first `stable` of others are a beginning that stays.
+
+        Returns the tokens of the beginning and how many of them the context `held`.
+        """
         messages = [Message(m["role"], m["content"]) for m in arguments["messages"]]
+        if arguments["open"]:
+            self._shared = OpenPrompt(llama, messages, emit)
+            self._prompt, self._beginning = self._shared.head, len(self._shared.head)
+        else:
+            self._chat = PromptTokens(llama, messages, emit, arguments["stable"])
+            llama.refuse_if_full(len(self._chat.tokens))
+            self._prompt, self._beginning = self._chat.tokens, self._chat.beginning
+            self._prefill_s = 0.0
+        beginning = self._prompt[: self._beginning]
+        return {"tokens": beginning, "held": common_beginning(llama.held, beginning)}
+
+    def _restore(self, llama: Llama, arguments: dict[str, Any]) -> dict[str, Any]:
+        started = time.perf_counter()
+        beginning = self._prompt[: arguments["common"]]
+        restored = self._state(llama).restore(arguments["bytes"], arguments["tokens"], beginning)
+        self._prefill_s += time.perf_counter() - started
+        return {"restored": restored}
+
+    def _compute_beginning(self, llama: Llama, emit: Emit) -> dict[str, Any]:
+        """Returns the bytes that its state takes, 0 where it was cancelled."""
+        started = time.perf_counter()
+        complete = llama.prefill(
+            self._prompt, lambda done, total: emit({"prefill": [done, total]}), until=self._beginning
+        )
+        self._prefill_s += time.perf_counter() - started
+        return {"bytes": self._state(llama).size if complete else 0}
+
+    def _state(self, llama: Llama) -> SequenceState:
+        return SequenceState(llama, self._options["state"])
+
+    def _answer_many(self, llama: Llama, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
+        """`questions` are texts and grammars, which follow the open prompt that was read."""
+        shared = self._shared
+        if shared is None:
+            raise LocalfinError("no beginning was read")
         if self._batch is None:
             self._batch = Batch(llama, self._options["sequences"])
-        shared = SharedBeginning(llama, self._batch, OpenPrompt(llama, messages, emit), self._options["state"])
-        restored = shared.restore(arguments["bytes"])
-        state_bytes = 0 if restored else shared.compute()
-        self._shared = shared
-        return {"restored": restored, "bytes": state_bytes}
-
-    def _about_shared(
-        self, shared: SharedBeginning, call: str, arguments: dict[str, Any], emit: Emit
-    ) -> dict[str, Any]:
-        if call == "keep":
-            return {"bytes": shared.keep()}
-        if call == "answer_many":
-            for ended in shared.answers(arguments["questions"], arguments["max_tokens"]):
-                emit({"answered": [ended.question, ended.text, ended.reason, ended.tokens]})
-            return {}
-        raise LocalfinError(f"the engine knows no call {call!r}")
+        asked = [Question(shared.rest(text), grammar) for text, grammar in arguments["questions"]]
+        for ended in self._batch.answers(shared.head, asked, arguments["max_tokens"], shared.stops):
+            emit({"answered": [ended.question, ended.text, ended.reason, ended.tokens]})
+        return {}
 
     def _generate(self, llama: Llama, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
-        messages = [Message(m["role"], m["content"]) for m in arguments["messages"]]
-        prompt = PromptTokens(llama, messages, emit)
-        timing = Timing()
+        """Answer the prompt that was read."""
+        prompt = self._chat
+        if prompt is None:
+            raise LocalfinError("no prompt was read")
+        timing, lost = Timing(prefill_s=self._prefill_s), 0
+
+        def shifted(tokens: int) -> None:
+            nonlocal lost
+            lost += tokens
+            emit({"shifted": tokens})
+
         pieces = llama.generate(
             prompt.tokens,
             Sampling(**arguments["sampling"]),
             lambda done, total: emit({"prefill": [done, total]}),
             timing,
+            prompt.beginning,
+            shifted,
         )
         with closing(pieces):  # which completes `timing`, also where a stop text ended it early
             stopped = stream_text(pieces, prompt.stops, emit)
@@ -118,6 +167,7 @@ class EngineService:
             "completion_tokens": timing.completion_tokens,
             "prefill_s": timing.prefill_s,
             "decode_tokens_per_s": timing.completion_tokens / decode_s if timing.completion_tokens else 0.0,
+            "shifted_tokens": lost,
         }
 
 

@@ -2,18 +2,25 @@
 
 import ctypes
 import math
+import re
 from array import array
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from localfin.engine.llama import Llama
-from localfin_models.errors import LocalfinError
+from localfin_models.errors import InputRefused
 from localfin_models.language import _
+
+if TYPE_CHECKING:
+    from localfin.engine.llama import Llama
 
 _LIKELY = 40
 """Tokens that are tried before all others."""
+_NO_BRACKETS = re.compile(r'"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|#[^\n]*')
+"""What stands in a grammar's texts, classes and comments."""
+_LONGEST_GRAMMAR, _DEEPEST = 64 << 10, 64
+"""Characters, and brackets within brackets: llama.cpp reads them by recursion, and more could end the process."""
 
 
 class Chooser:
@@ -23,7 +30,7 @@ class Chooser:
     checked in microseconds. Then the next likely ones; then, where a model wants something else altogether, all.
     """
 
-    def __init__(self, llama: Llama) -> None:
+    def __init__(self, llama: "Llama") -> None:
         b = self._b = llama.binding
         self._llama = llama
         self._size = int(b.llama_vocab_n_tokens(llama.vocab))
@@ -35,29 +42,38 @@ class Chooser:
         """A grammar at its beginning, to be freed; None for an empty text."""
         if not text:
             return None
-        made = self._b.llama_sampler_init_grammar(self._llama.vocab, text.encode(), b"root")
+        _refuse_if_deep(text)
+        self._llama.log.clear()
+        made = self._b.llama_sampler_init_grammar(self._llama.vocab, text.encode("utf-8", "replace"), b"root")
         if not made:
-            raise LocalfinError(_("llama.cpp cannot read the grammar"))
+            reason = self._llama.log.reason() or _("no reason given")
+            raise InputRefused(_("llama.cpp cannot read the grammar: {reason}").format(reason=reason))
         return made
 
-    def choose(self, grammar: Any, index: int) -> int | None:
-        """For the output at `index` of the batch; None where the answer ends. The grammar moves on by the token."""
+    def choose(self, grammar: Any, index: int, chain: Any = None) -> int | None:
+        """For the output at `index` of the batch; None where the answer ends. The grammar moves on by the token.
+
+        `chain` chooses what is looked at first (without one, the likeliest token), and learns what was taken.
+        """
         b = self._b
-        token = int(b.llama_sampler_sample(self._greedy, self._llama.context, index))
+        if chain is None:
+            token = int(b.llama_sampler_sample(self._greedy, self._llama.context, index))
+        else:
+            self._load_logits(index)
+            drawn = self._apply(chain, self._size)
+            token = int(drawn.data[drawn.selected].id)
         if grammar is not None and not self._allowed(grammar, [token]):
             token = self._best_allowed(grammar, index)
         if token < 0 or b.llama_vocab_is_eog(self._llama.vocab, token):
             return None
-        if grammar is not None:
-            b.llama_sampler_accept(grammar, token)
+        for sampler in (grammar, chain):
+            if sampler is not None:
+                b.llama_sampler_accept(sampler, token)
         return token
 
     def _best_allowed(self, grammar: Any, index: int) -> int:
         """-1 where the grammar allows none."""
-        pointer = ctypes.POINTER(ctypes.c_float * self._size)
-        logits = ctypes.cast(self._b.llama_get_logits_ith(self._llama.context, index), pointer).contents
-        self._load(self._ids)
-        memoryview(self._data).cast("B").cast("f")[1::3] = memoryview(logits).cast("B").cast("f")
+        logits = self._load_logits(index)
         likely = self._apply(self._likely, self._size)
         found = self._allowed(grammar, [likely.data[place].id for place in range(likely.size)])
         if found:
@@ -68,6 +84,14 @@ class Chooser:
             best = max([best, *level], key=lambda token: logits[token] if token >= 0 else -math.inf)
             level = self._beginnings.longer(level)
         return best
+
+    def _load_logits(self, index: int) -> Any:
+        """All tokens with their logits into the array, and those logits."""
+        pointer = ctypes.POINTER(ctypes.c_float * self._size)
+        logits = ctypes.cast(self._b.llama_get_logits_ith(self._llama.context, index), pointer).contents
+        self._load(self._ids)
+        memoryview(self._data).cast("B").cast("f")[1::3] = memoryview(logits).cast("B").cast("f")
+        return logits
 
     @cached_property
     def _beginnings(self) -> "_Beginnings":
@@ -96,6 +120,16 @@ class Chooser:
         chosen = self._b.llama_token_data_array(self._data, count, -1, False)
         self._b.llama_sampler_apply(sampler, ctypes.byref(chosen))
         return chosen
+
+
+def _refuse_if_deep(grammar: str) -> None:
+    depth = deepest = 0
+    for character in _NO_BRACKETS.sub("", grammar):
+        depth += (character == "(") - (character == ")")
+        deepest = max(deepest, depth)
+    if "\0" in grammar or len(grammar) > _LONGEST_GRAMMAR or deepest > _DEEPEST:
+        reason = _("the grammar is too large: {length} characters, {depth} brackets deep")
+        raise InputRefused(reason.format(length=len(grammar), depth=deepest))
 
 
 class _Beginnings:

@@ -6,10 +6,12 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from localfin.engine.adapters import Adapters
+from localfin.engine.beginnings import Beginnings
 from localfin.engine.errors import ContextFull, EngineDied
 from localfin.engine.events import (
     Answered,
@@ -23,8 +25,9 @@ from localfin.engine.events import (
     Shared,
 )
 from localfin.engine.frames import answered_of, count, event_of
-from localfin.engine.kept import StateMemory, read_state, state_key, write_state
-from localfin.engine.memory import Need, estimate
+from localfin.engine.kept import open_states, scope_of
+from localfin.engine.memory import estimate
+from localfin.engine.memory_file import MemoryFile
 from localfin.text import clean_text
 from localfin_models.cores import available_cores
 from localfin_models.errors import InputRefused, LocalfinError
@@ -49,8 +52,8 @@ class LlamaEngine:
         self._worker = SealedWorker(_SERVICE, errors=(ContextFull,))
         self._model: ModelInfo | None = None
         self._adapters: Adapters | None = None
-        self._state: StateMemory | None = None
-        self._need: Need | None = None
+        self._state: MemoryFile | None = None
+        self._beginnings: Beginnings | None = None
         self._sequences = 0
         self._shared: Shared | None = None
         """What the child is ready to answer many questions about."""
@@ -58,6 +61,8 @@ class LlamaEngine:
         self._watch: threading.Timer | None = None
         self._killed = ""
         """Why we ended the process ourselves, if we did."""
+        self._cancelled = False
+        """The answer that is being made was cancelled, maybe between two calls of the child."""
 
     @property
     def model(self) -> ModelInfo | None:
@@ -74,13 +79,16 @@ class LlamaEngine:
         self.close()
         path = path.absolute()
         header = check_gguf(path)
+        states = open_states(options.kept_in)
         n_ctx, threads = _context_length(header, options), options.threads or available_cores()
-        need = self._need = estimate(header, n_ctx, sum(_size_of(lora.path) for lora in options.adapters))
+        need = estimate(header, n_ctx, sum(_size_of(lora.path) for lora in options.adapters))
         files = tuple(part.resolve() for part in (path, *header.others))
         limits = WorkerLimits(read=files, memory_bytes=need.address_space(threads))
         hashed = _Hash(files)
         adapters = self._adapters = Adapters(self._worker, header)
-        state = self._state = StateMemory()
+        state = self._state = MemoryFile()
+        # A state is what the context holds of the beginning, and a few bytes for each of its cells.
+        self._beginnings = Beginnings(states, state, largest=2 * need.kv_bytes + (1 << 20))
         try:
             adapters.check(options.adapters)
             self._worker.start(limits, {"files": list(map(str, files)), "n_ctx": n_ctx, "threads": threads,
@@ -126,15 +134,17 @@ class LlamaEngine:
         self._model = replace(self.model, adapters=active)
         return self._model
 
-    def generate(self, messages: Sequence[Message], sampling: Sampling = Sampling()) -> Iterator[Event]:
+    def generate(
+        self, messages: Sequence[Message], sampling: Sampling = Sampling(), *, stable: int | None = None
+    ) -> Iterator[Event]:
         """See Engine.generate. Texts from outside are cleaned on their way in, the model's on its way out."""
         if self.model is None:
             raise _no_model()
-        request = {
-            "messages": [{"role": m.role, "content": clean_text(m.content)} for m in messages],
-            "sampling": asdict(sampling),
-        }
-        return self._events(request)
+        self._cancelled = False
+        given = [{"role": m.role, "content": clean_text(m.content)} for m in messages]
+        if stable is None:
+            stable = next((at for at, m in enumerate(messages) if m.role != "system"), 0)
+        return self._events(self.model, {"messages": given, "stable": stable, "open": False}, sampling)
 
     def answer_many(self, shared: Shared, questions: Sequence[Question]) -> Iterator[Answered]:
         """See Engine.answer_many. Texts from outside are cleaned on their way in, the model's on its way out."""
@@ -142,9 +152,11 @@ class LlamaEngine:
             raise _no_model()
         if not self._sequences:
             raise LocalfinError("the model was loaded without sequences for many answers")
+        self._cancelled = False
         return self._answers(self.model, shared, tuple(questions))
 
     def cancel(self) -> None:
+        self._cancelled = True
         self._worker.cancel()
         running = self._worker.running
         if running is not None:
@@ -154,6 +166,9 @@ class LlamaEngine:
         self._unwatch()
         self._worker.stop()
         self._model = self._shared = None
+        if self._beginnings is not None:
+            self._beginnings.close()
+            self._beginnings = None
         if self._state is not None:
             self._state.close()
             self._state = None
@@ -161,10 +176,11 @@ class LlamaEngine:
             self._adapters.close()
             self._adapters = None
 
-    def _events(self, request: Mapping[str, Any]) -> Iterator[Event]:
+    def _events(self, model: ModelInfo, prompt: Mapping[str, Any], sampling: Sampling) -> Iterator[Event]:
         load_s, self._load_s = self._load_s, 0.0
         with self._death_told():
-            for frame in self._frames("generate", request):
+            said = chain(self._prepared(model, prompt), self._frames("generate", {"sampling": asdict(sampling)}))
+            for frame in said:
                 event = event_of(frame, load_s)
                 if event is not None:
                     yield event
@@ -172,45 +188,27 @@ class LlamaEngine:
     def _answers(self, model: ModelInfo, shared: Shared, questions: tuple[Question, ...]) -> Iterator[Answered]:
         with self._death_told():
             if self._shared != shared:
-                self._share(model, shared)
+                self._shared = None
+                messages = [{"role": m.role, "content": clean_text(m.content)} for m in shared.messages]
+                for _frame in self._prepared(model, {"messages": messages, "open": True}):
+                    pass  # nobody waits for the progress of few tokens
+                self._shared = shared
             asked = [[clean_text(question.text), question.grammar] for question in questions]
             for frame in self._frames("answer_many", {"questions": asked, "max_tokens": shared.max_tokens}):
                 if "done" not in frame:
                     yield answered_of(frame, len(questions))
 
-    def _share(self, model: ModelInfo, shared: Shared) -> None:
-        """Let the child compute the beginning, or restore what was kept of it; keep it for the next start."""
-        self._shared = None
-        messages = [Message(m.role, clean_text(m.content)) for m in shared.messages]
-        request = {"messages": [asdict(message) for message in messages], "bytes": 0}
-        if shared.kept_in is None or self._state is None or not self._state.inherited:
-            self._call("share", request)
-        else:
-            self._share_kept(self._state, request, shared.kept_in, state_key(model, messages))
-        self._shared = shared
-
-    def _share_kept(self, memory: StateMemory, request: dict[str, Any], folder: Path, key: str) -> None:
-        # A state is what the context holds of the beginning, and a few bytes for each of its cells.
-        largest = 2 * self._need.kv_bytes + (1 << 20) if self._need else 0
-        kept = read_state(folder, key, largest)
-        memory.fill(kept)
-        done = self._call("share", request | {"bytes": len(kept)})
-        size = count(done, "bytes")
-        if not done.get("restored") and 0 < size <= largest:
-            memory.resize(size)
-            if self._call("keep", {}).get("bytes") == size:
-                write_state(folder, key, memory.read(size))
-        memory.resize(0)
-
-    def _call(self, call: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        for frame in self._frames(call, request):
-            result = frame.get("done", result)
-        return result
+    def _prepared(self, model: ModelInfo, prompt: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        if self._beginnings is not None:
+            yield from self._beginnings.prepare(self._frames, prompt, scope_of(model), model.n_ctx)
 
     def _frames(self, call: str, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """What the child says in one call; a template that does not end is ended with its process."""
+        told = False
         for frame in self._worker.stream(call, request):
+            if self._cancelled and not told:
+                told = True
+                self.cancel()  # it may have come between this call and the one before
             if "rendering" in frame:
                 late = _("the model's chat template did not end")
                 self._kill_after(_RENDER_S, self._worker.running or 0, late)

@@ -39,6 +39,9 @@ class LoadOptions:
     """Used from the start."""
     sequences: int = 0
     """Answers that `answer_many` makes at once, at most 64, which share the context; 0 where it is not called."""
+    kept_in: Path | None = None
+    """A folder in which computed beginnings of prompts are kept, encrypted, for other conversations and the next start;
+    None keeps none. Linux only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class Sampling:
     max_tokens: int | None = None
     """None: until the model stops or the context is full."""
     seed: int | None = None
+    grammar: str = ""
+    """GBNF with the root `root`, which the answer keeps to; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +66,6 @@ class Shared:
     """The last one is the user's; each question's own text is put behind it."""
     max_tokens: int
     """Of each answer."""
-    kept_in: Path | None = None
-    """A folder in which the computed beginning is kept for the next start; None keeps none. Linux only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,8 @@ class Usage:
     decode_tokens_per_s: float
     load_s: float
     """Seconds the model took to load; 0 where it was loaded before this answer."""
+    shifted_tokens: int = 0
+    """Tokens that fell out of the full context while the answer was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,13 @@ class Prefill:
 
     done: int
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shifted:
+    """The context was full: its oldest tokens after the stable beginning fell out, and the answer goes on."""
+
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +145,7 @@ class Finished:
     usage: Usage
 
 
-Event = Prefill | Text | Finished
+Event = Prefill | Shifted | Text | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +180,15 @@ class Engine(Protocol):
         """
         ...
 
-    def generate(self, messages: Sequence[Message], sampling: Sampling = Sampling()) -> Iterator[Event]:
-        """Prefill and Text events, then exactly one Finished. Raises ContextFull, EngineDied."""
+    def generate(
+        self, messages: Sequence[Message], sampling: Sampling = Sampling(), *, stable: int | None = None
+    ) -> Iterator[Event]:
+        """Prefill, Text and Shifted events, then exactly one Finished.
+
+        The first `stable` messages (None: the system messages at the beginning) stay in a full context, and are kept in
+        `LoadOptions.kept_in`. What falls out is the oldest after them. Raises ContextFull where the prompt alone does
+        not fit, InputRefused for a grammar that is none, EngineDied.
+        """
         ...
 
     def answer_many(self, shared: Shared, questions: Sequence[Question]) -> Iterator[Answered]:

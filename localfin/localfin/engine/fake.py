@@ -3,8 +3,8 @@
 import itertools
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from localfin.engine.errors import ContextFull, EngineDied
@@ -22,6 +22,7 @@ from localfin.engine.events import (
     Question,
     Sampling,
     Shared,
+    Shifted,
     Text,
     Usage,
 )
@@ -43,6 +44,8 @@ class Answer:
     """Seconds before each Text event."""
     die_after: int | None = None
     """Raise EngineDied after so many pieces (0: before the first); the model is gone then."""
+    shifts: Mapping[int, int] = field(default_factory=dict[int, int])
+    """Before which piece (0: the first) how many tokens fall out of the context."""
     context_full: bool = False
     """Raise ContextFull instead of answering; the model stays."""
 
@@ -99,7 +102,9 @@ class FakeEngine:
         self._model = replace(self._model, adapters=tuple(infos))
         return self._model
 
-    def generate(self, messages: Sequence[Message], sampling: Sampling = Sampling()) -> Iterator[Event]:
+    def generate(
+        self, messages: Sequence[Message], sampling: Sampling = Sampling(), *, stable: int | None = None
+    ) -> Iterator[Event]:
         if self._model is None:
             raise EngineDied("the engine has no model: load one first")
         self.asked.append((tuple(messages), sampling))
@@ -133,7 +138,7 @@ class FakeEngine:
             yield Prefill(answer.prompt_tokens * step // steps, answer.prompt_tokens)
         prefill_s = time.monotonic() - started
         started = time.monotonic()
-        pieces = 0
+        pieces = shifted = 0
         reason: FinishReason = "stop"
         for start in range(0, len(answer.text), answer.piece):
             if pieces == answer.die_after:
@@ -144,6 +149,9 @@ class FakeEngine:
             if pieces == sampling.max_tokens:
                 reason = "length"
                 break
+            if pieces in answer.shifts:
+                yield Shifted(answer.shifts[pieces])
+                shifted += answer.shifts[pieces]
             yield Text(answer.text[start : start + answer.piece])
             pieces += 1
         if answer.die_after is not None and pieces >= answer.die_after:
@@ -152,7 +160,7 @@ class FakeEngine:
         if self._cancelled.is_set():
             reason = "cancelled"
         spent = max(time.monotonic() - started, 1e-9)
-        yield Finished(reason, Usage(answer.prompt_tokens, pieces, prefill_s, pieces / spent, load_s))
+        yield Finished(reason, Usage(answer.prompt_tokens, pieces, prefill_s, pieces / spent, load_s, shifted))
 
     def _play_many(self, shared: Shared, count: int) -> Iterator[Answered]:
         answers = [next(self._answers) for _number in range(count)]

@@ -1,10 +1,10 @@
 """What the engine's child says, made into events. It is not trusted: anything unexpected raises WorkerDied."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from localfin.engine.events import Answered, Event, Finished, FinishReason, Prefill, Text, Usage
+from localfin.engine.events import Answered, Event, Finished, FinishReason, Prefill, Shifted, Text, Usage
 from localfin.text import clean_text
 from localfin_models.language import _
 from localfin_models.worker import WorkerDied
@@ -18,6 +18,8 @@ def event_of(frame: Mapping[str, Any], load_s: float) -> Event | None:
     match frame:
         case {"prefill": [done, total]}:
             return Prefill(_whole(done), _whole(total))
+        case {"shifted": tokens}:
+            return Shifted(_whole(tokens))
         case {"text": str(text)}:
             cleaned = clean_text(text)
             return Text(cleaned) if cleaned else None
@@ -29,6 +31,7 @@ def event_of(frame: Mapping[str, Any], load_s: float) -> Event | None:
                 prefill_s=_number(numbers.get("prefill_s")),
                 decode_tokens_per_s=_number(numbers.get("decode_tokens_per_s")),
                 load_s=load_s,
+                shifted_tokens=count(numbers, "shifted_tokens"),
             )
             return Finished(_REASONS[reason], usage)
         case _:
@@ -44,6 +47,22 @@ def answered_of(frame: Mapping[str, Any], questions: int) -> Answered:
             return Answered(_whole(number), clean_text(text), _REASONS[reason], _whole(tokens))
         case _:
             raise _broken()
+
+
+def tokens_of(frame: Mapping[str, Any]) -> list[int]:
+    """The token ids that a frame holds under `tokens`."""
+    tokens: object = frame.get("tokens")
+    if not isinstance(tokens, list) or not all(type(token) is int and 0 <= token < 1 << 31 for token in tokens):
+        raise _broken()
+    return tokens
+
+
+def done_of(frames: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    """What a call returned, its events left out."""
+    done: dict[str, Any] = {}
+    for frame in frames:
+        done = frame.get("done", done)
+    return done
 
 
 def count(frame: Mapping[str, Any], name: str) -> int:

@@ -6,11 +6,14 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from localfin.engine.choosing import Chooser
 from localfin.engine.errors import ContextFull
 from localfin.engine.events import FinishReason, Sampling
+from localfin.engine.shifting import common_beginning, gap, oldest, take_out
 from localfin_models.errors import InputRefused, LocalfinError, NotEnough
 from localfin_models.language import _
 from localfin_models.llama_binding import Log, abort_callback
@@ -50,7 +53,7 @@ class Llama:
         self.binding = binding
         self._cancelled = cancelled
         self._abort = abort_callback(binding)
-        self._log = log
+        self.log = log
         self._adapters: dict[str, Any] = {}
         """Those in memory, in use or about to be."""
         self.held: list[int] = []
@@ -107,10 +110,10 @@ class Llama:
 
     def load_adapter(self, name: str, path: Path) -> None:
         """Into memory, under a name for `use_adapters`. Raises InputRefused with llama.cpp's reason."""
-        self._log.clear()
+        self.log.clear()
         adapter = self.binding.llama_adapter_lora_init(self._model, os.fsencode(path))
         if not adapter:
-            reason = self._log.reason() or _("no reason given")
+            reason = self.log.reason() or _("no reason given")
             raise InputRefused(_("llama.cpp cannot load the adapter: {reason}").format(reason=reason))
         self._adapters[name] = adapter
 
@@ -128,43 +131,69 @@ class Llama:
         self.binding.llama_memory_clear(self.memory, True)
         self.held.clear()
 
+    def refuse_if_full(self, tokens: int) -> None:
+        """Raise ContextFull where a prompt of so many leaves no room for an answer."""
+        if tokens >= self.n_ctx:
+            reason = _("the prompt has {tokens} tokens, the context holds {n_ctx}: shorten it, or enlarge --n-ctx")
+            raise ContextFull(reason.format(tokens=tokens, n_ctx=self.n_ctx))
+
+    @cached_property
+    def chooser(self) -> Chooser:
+        return Chooser(self)
+
     def generate(
         self,
         prompt: Sequence[int],
         sampling: Sampling,
         progress: Callable[[int, int], None],
         timing: Timing,
+        beginning: int = 0,
+        shifted: Callable[[int], None] = lambda _tokens: None,
     ) -> Generator[str]:
         """The answer to `prompt` in pieces of whole characters; `timing` is complete when it ends.
 
-        Raises ContextFull before anything is computed if the prompt leaves no room for an answer.
+        Where the context is full, the oldest tokens after the first `beginning` fall out, and `shifted` is told how
+        many. Raises ContextFull before anything is computed if the prompt leaves no room for an answer, InputRefused
+        for a grammar that is none.
         """
-        if len(prompt) >= self.n_ctx:
-            reason = _("the prompt has {tokens} tokens, the context holds {n_ctx}: shorten it, or enlarge --n-ctx")
-            raise ContextFull(reason.format(tokens=len(prompt), n_ctx=self.n_ctx))
-        timing.prompt_tokens = len(prompt)
-        started = time.perf_counter()
-        complete = self.prefill(prompt, progress)
-        timing.prefill_s = time.perf_counter() - started
-        if not complete:
-            timing.reason = "cancelled"
-            return
+        self.refuse_if_full(len(prompt))
+        grammar = self.chooser.grammar(sampling.grammar)
         chain = self._make_chain(sampling)
-        started = time.perf_counter()
         try:
-            yield from self._decode(chain, sampling.max_tokens, timing)
+            timing.prompt_tokens = len(prompt)
+            started = time.perf_counter()
+            complete = self.prefill(prompt, progress, beginning=beginning)
+            timing.prefill_s += time.perf_counter() - started
+            if not complete:
+                timing.reason = "cancelled"
+                return
+            started = time.perf_counter()
+            try:
+                choose = partial(self._choose, chain, grammar)
+                yield from self._decode(choose, sampling.max_tokens, timing, beginning, shifted)
+            finally:
+                timing.decode_s = time.perf_counter() - started
         finally:
-            timing.decode_s = time.perf_counter() - started
             self.binding.llama_sampler_free(chain)
+            if grammar is not None:
+                self.binding.llama_sampler_free(grammar)
 
-    def prefill(self, prompt: Sequence[int], progress: Callable[[int, int], None]) -> bool:
-        """Compute what sequence 0 does not hold yet, at least the last token. False if it was cancelled."""
-        done = self._reuse(prompt)
+    def prefill(
+        self, prompt: Sequence[int], progress: Callable[[int, int], None], *, beginning: int = 0,
+        until: int | None = None,
+    ) -> bool:  # fmt: skip
+        """Compute what sequence 0 does not hold yet of the first `until` tokens, at least the last of them.
+
+        Turns that fell out of the prompt after the first `beginning` tokens are taken out, and the rest is moved up.
+        False if it was cancelled.
+        """
         total = len(prompt)
+        end = total if until is None else until
+        done = self._reuse(prompt[:end], beginning)
         progress(done, total)
         tokens = (self.binding.llama_token * total)(*prompt)
-        while done < total:
-            count = min(BATCH, total - done)
+        while done < end:
+            count = min(BATCH, end - done)
             start = ctypes.cast(
                 ctypes.byref(tokens, done * ctypes.sizeof(self.binding.llama_token)), self.binding.llama_token_p
             )
@@ -175,13 +204,12 @@ class Llama:
             progress(done, total)
         return True
 
-    def _reuse(self, prompt: Sequence[int]) -> int:
+    def _reuse(self, prompt: Sequence[int], beginning: int) -> int:
         """Keep the longest common beginning of what was computed before and `prompt`; returns its length."""
-        same = 0
-        for old, new in zip(self.held, prompt[:-1], strict=False):
-            if old != new:
-                break
-            same += 1
+        same = common_beginning(self.held, prompt[:-1])
+        # Only behind a beginning that stays: what a document said must not reach the answer about another.
+        if 0 < beginning <= same and (lost := gap(self.held, prompt[:-1], same)) and take_out(self, same, lost):
+            same = common_beginning(self.held, prompt[:-1])
         # Some memories (recurrent, sliding window) cannot go back to a position: then start over.
         if not self.binding.llama_memory_seq_rm(self.memory, 0, same, -1):
             self.binding.llama_memory_clear(self.memory, True)
@@ -204,16 +232,26 @@ class Llama:
             return False
         raise LocalfinError(_("llama.cpp could not compute this step (code {code})").format(code=answer))
 
-    def _decode(self, chain: Any, max_tokens: int | None, timing: Timing) -> Iterator[str]:
-        b, vocab, context = self.binding, self.vocab, self.context
+    def _choose(self, chain: Any, grammar: Any) -> int:
+        """The next token, which may be one that ends the answer; -1 where a grammar allows no more."""
+        if grammar is None:
+            return int(self.binding.llama_sampler_sample(chain, self.context, -1))
+        chosen = self.chooser.choose(grammar, -1, chain)
+        return -1 if chosen is None else chosen
+
+    def _decode(
+        self, choose: Callable[[], int], max_tokens: int | None, timing: Timing, beginning: int,
+        shifted: Callable[[int], None],
+    ) -> Iterator[str]:  # fmt: skip
+        b, vocab = self.binding, self.vocab
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         token = (b.llama_token * 1)()
         batch = b.llama_batch_get_one(token, 1)
         buffer = ctypes.create_string_buffer(256)
         limit = self.n_ctx if max_tokens is None else max_tokens
         while timing.completion_tokens < limit:
-            token[0] = b.llama_sampler_sample(chain, context, -1)
-            if b.llama_vocab_is_eog(vocab, token[0]):
+            token[0] = choose()
+            if token[0] < 0 or b.llama_vocab_is_eog(vocab, token[0]):
                 timing.reason = "stop"
                 return
             strip = 1 if self._strip_first and timing.completion_tokens == 0 else 0
@@ -221,15 +259,26 @@ class Llama:
             text = decoder.decode(self.piece(token[0], buffer, strip))
             if text:
                 yield text
-            if len(self.held) >= self.n_ctx:
-                break
             if timing.completion_tokens < limit:
-                if not self.compute(batch):
+                lost = oldest(len(self.held), beginning) if len(self.held) >= self.n_ctx else 0
+                if len(self.held) - lost >= self.n_ctx:
+                    break
+                if lost:
+                    shifted(lost)
+                if (lost and not self._lose(beginning, lost)) or not self.compute(batch):
                     timing.reason = "cancelled"
                     return
                 self.held.append(token[0])
         # Bytes of an unfinished character stay in the decoder: whole characters only.
         timing.reason = "length"
+
+    def _lose(self, start: int, count: int) -> bool:
+        """Take tokens out of what the context holds, and compute anew what cannot be moved up. False: cancelled."""
+        if take_out(self, start, count):
+            return True
+        left = self.held[:start] + self.held[start + count :]
+        self.forget()
+        return self.prefill(left, lambda _done, _total: None)
 
     def piece(self, token: int, buffer: Any, strip: int) -> bytes:
         size = self.binding.llama_token_to_piece(self.vocab, token, buffer, len(buffer), strip, False)

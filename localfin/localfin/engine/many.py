@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from localfin.engine.choosing import Chooser
 from localfin.engine.errors import ContextFull
 from localfin.engine.events import FinishReason
 from localfin.engine.llama import BATCH, Llama
@@ -62,7 +61,7 @@ class Batch:
         self._free = list(range(sequences, 0, -1))
         self._running: list[_Running] = []
         self._tokens = self._b.llama_batch_init(BATCH, 0, 1)
-        self._chooser = Chooser(llama)
+        self._chooser = llama.chooser
         self._buffer = ctypes.create_string_buffer(256)
 
     def answers(

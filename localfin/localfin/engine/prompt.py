@@ -2,6 +2,7 @@
 
 from localfin.engine.events import Message
 from localfin.engine.llama import Llama
+from localfin.engine.shifting import common_beginning
 from localfin.engine.template import render, stop_texts
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
@@ -29,8 +30,19 @@ class PromptTokens:
     the template around them.
     """
 
-    def __init__(self, llama: Llama, messages: list[Message], emit: Emit) -> None:
-        """Raises ContextFull before it tokenizes what cannot fit; tells `rendering` and `rendered` by `emit`."""
+    def __init__(self, llama: Llama, messages: list[Message], emit: Emit, stable: int = 0) -> None:
+        """The first `stable` messages are those that stay: `beginning` counts their tokens.
+
+        Raises ContextFull before it tokenizes what cannot fit; tells `rendering` and `rendered` by `emit`.
+        """
+        self._read(llama, messages, emit)
+        self.beginning = 0
+        if 0 < stable < len(messages):
+            # What does not change with the next message, the way the template writes it.
+            other = PromptTokens(llama, [*messages[:stable], Message(messages[stable].role, _END)], emit)
+            self.beginning = common_beginning(self.tokens[:-1], other.tokens)
+
+    def _read(self, llama: Llama, messages: list[Message], emit: Emit) -> None:
         bos = llama.token_text("bos")
         prompt = rendered(llama, messages, emit)
         llama.refuse_if_too_long(prompt)
@@ -39,12 +51,12 @@ class PromptTokens:
             messages = [Message(m.role, self._marked(m.content)) for m in messages]
             prompt = rendered(llama, messages, emit)
         self.stops = stop_texts(prompt)
+        self.tokens: list[int] = []
         # A template that writes the first token itself must not get a second one.
         add_bos = not (bos and prompt.startswith(bos))
         if not apart:
             self.tokens = llama.tokenize(prompt, add_bos=add_bos)
             return
-        self.tokens = []
         for index, part in enumerate(prompt.replace(_END, _BEGIN).split(_BEGIN)):
             self.tokens += llama.tokenize(part, add_bos=add_bos and index == 0, special=index % 2 == 0)
 

@@ -35,15 +35,15 @@ def explainer(
         return
     from localfin.engine.client import LlamaEngine
     from localfin.engine.events import LoadOptions
+    from localfin.engine.kept import states_folder
     from localfin.fraud.explain import Explainer
     from localfin_models.catalog import find_model
-    from localfin_models.home import home
 
     engine = LlamaEngine()
     try:
-        engine.load(find_model(model), LoadOptions(sequences=_SEQUENCES))
+        engine.load(find_model(model), LoadOptions(sequences=_SEQUENCES, kept_in=states_folder()))
         chosen: Language = language or ("ko" if ui_language() == "ko" else "en")
-        yield Explainer(engine, which, chosen, kept_in=home() / "cache" / "states", tell=_tell)
+        yield Explainer(engine, which, chosen, tell=_tell)
     finally:
         engine.close()
 

@@ -1,7 +1,6 @@
 """Explanations of judged transactions, in their order: the model's text where it holds, the template's where not."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Literal
 
 from localfin.engine.errors import EngineDied
@@ -31,17 +30,16 @@ class Explainer:
         which: Which,
         language: Language,
         *,
-        kept_in: Path | None = None,
         tell: Callable[[str], None] = lambda _line: None,
     ) -> None:
-        """`engine` has a model loaded. `kept_in` is a folder for the state of the prompt's beginning.
+        """`engine` has a model loaded.
 
         Where the engine dies or cannot take the prompt, `tell` is given one line, and the template explains the rest.
         """
         self._engine, self._tell = engine, tell
         self._which: Which = which
         self._language: Language = language
-        self._beginning = beginning(language, kept_in)
+        self._beginning = beginning(language)
         self._asks = True
 
     def __call__(self, rows: Sequence[Checked]) -> Iterator[Explanation | None]:

@@ -4,7 +4,6 @@ Nothing of a transaction reaches it but the names of signals and their statement
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from localfin.engine.events import Message, Question, Shared
 from localfin.fraud.explain.figures import Language
@@ -42,9 +41,9 @@ _TASK: Mapping[Language, str] = {
 _ASK: Mapping[Language, tuple[str, str]] = {"en": ("Reasons:\n", "\nText:"), "ko": ("근거:\n", "\n글:")}
 
 
-def beginning(language: Language, kept_in: Path | None) -> Shared:
+def beginning(language: Language) -> Shared:
     heading, _end = _ASK[language]
-    return Shared((Message("system", _TASK[language]), Message("user", heading)), LONGEST_TEXT, kept_in)
+    return Shared((Message("system", _TASK[language]), Message("user", heading)), LONGEST_TEXT)
 
 
 def question(statements: Sequence[tuple[str, str]], wording: Wording) -> Question:
