@@ -1,5 +1,5 @@
 # What people run. `check` and `test` are what CI runs.
-.PHONY: check test long bench bench-convert starter goldens table catalogues
+.PHONY: check test long bench bench-calc bench-convert starter goldens table catalogues
 
 check:
 	ruff check .
@@ -14,9 +14,12 @@ test:
 long:
 	pytest -m long
 
-bench: bench-convert
+bench: bench-convert bench-calc
 	python benchmarks/decode.py
 	python benchmarks/explain.py
+
+bench-calc:
+	python benchmarks/calc.py
 
 bench-convert:
 	python benchmarks/kernel.py

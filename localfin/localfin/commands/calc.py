@@ -24,6 +24,7 @@ from localfin_models.errors import InputRefused, NotFound
 from localfin_models.home import home
 from localfin_models.language import _, ui_language
 
+_TABLE = "currencies.csv"
 _JSON = click.Option(["--json", "as_json"], is_flag=True, help=_("Print one JSON object instead of sentences."))
 _LANGUAGE = click.Option(["--lang"], type=click.Choice(["ko", "en"]), help=_("The language of the result."))
 
@@ -45,7 +46,8 @@ def calc() -> None:
 @click.option("--lang", type=click.Choice(["ko", "en"]), help=_("The language of the result."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON object instead of sentences."))
 def ask(question: str, lang: Language | None, as_json: bool) -> None:
-    found = asked(question, lang, _rules())
+    table = home() / _TABLE
+    found = asked(question, lang, _rules(), read_quotes(table) if table.is_file() else None)
     if isinstance(found, Computed):
         show(found, as_json)
         return
@@ -169,7 +171,7 @@ def exchange(
     except InputRefused as error:
         raise click.UsageError(str(error)) from None
     if rate is None:
-        path = table or home() / "currencies.csv"
+        path = table or home() / _TABLE
         if not path.is_file():
             raise NotFound(
                 _("{path}: there is no table of exchange rates; write one, or give --rate").format(path=path)

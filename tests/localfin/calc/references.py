@@ -195,7 +195,7 @@ def returns(chance: random.Random) -> dict[tuple[str, str, str], Pair]:
     return {
         ("irr", "irr_percent", "QuantLib CashFlows.yieldRate"): (ours, theirs, Decimal("0.000051")),
         ("irr", "irr_percent", "pyxirr"): (ours, pyxirr.irr(flows) * 100, Decimal("0.000051")),
-        ("irr", "irr_percent", "mpmath"): (ours, _mpmath_rate(flows, range(len(flows))), Decimal("0.00005")),
+        ("irr", "irr_percent", "mpmath"): (ours, _mpmath_rate(flows, range(len(flows)), ours), Decimal("0.00005")),
         ("npv", "npv", "pyxirr"): (today, pyxirr.npv(float(rate) / 100, flows), Decimal("0.0051")),
         ("npv", "npv", "exact"): (today, worth, Decimal("0.005")),
     }  # fmt: skip
@@ -214,7 +214,7 @@ def dated_returns(chance: random.Random) -> dict[tuple[str, str, str], Pair]:
             ours, _quantlib_rate(flows, days, ql.Actual365Fixed()), within
         ),
         ("xirr", "xirr_percent", "pyxirr"): (ours, pyxirr.xirr(days, flows) * 100, within),
-        ("xirr", "xirr_percent", "mpmath"): (ours, _mpmath_rate(flows, times), Decimal("0.00005")),
+        ("xirr", "xirr_percent", "mpmath"): (ours, _mpmath_rate(flows, times, ours), Decimal("0.00005")),
     }  # fmt: skip
 
 
@@ -396,13 +396,17 @@ def _quantlib_rate(flows: list[int], days: list[date], counter: Any) -> float:
     return float(found) * 100
 
 
-def _mpmath_rate(flows: list[int], times: Any) -> mpmath.mpf:
-    """In 40 digits, between two rates; the flows have one change of sign, hence one root."""
+def _mpmath_rate(flows: list[int], times: Any, near: Decimal) -> mpmath.mpf:
+    """In 40 digits, between two rates around `near`; the flows have one change of sign, hence one root."""
 
     def worth(grown: mpmath.mpf) -> mpmath.mpf:
-        return sum((flow / grown**time for flow, time in zip(flows, times, strict=True)), mpmath.mpf(0))
+        logarithm = mpmath.log(grown)
+        return mpmath.fsum(
+            flow * mpmath.exp(-time * logarithm) for flow, time in zip(flows, times, strict=True)
+        )  # fmt: skip
 
-    found = mpmath.findroot(worth, (mpmath.mpf("0.01"), mpmath.mpf(2000)), solver="ridder", tol=1e-30, maxsteps=200)
+    grown = 1 + mpmath.mpf(str(near)) / 100
+    found = mpmath.findroot(worth, (grown * 0.99, grown * 1.01), solver="ridder", tol=1e-30, maxsteps=200)
     return (found - 1) * 100
 
 

@@ -1,6 +1,8 @@
 """A calculation is found in a question, or what it leaves out, or nothing: measured on questions held out."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.localfin.calc import questions
@@ -8,18 +10,48 @@ from tests.localfin.calc import questions
 from localfin.calc import Missing, asked
 from localfin.computed import Computed
 
-HELD_OUT = questions.read(Path(__file__).with_name("questions_held_out.tsv"))
+HERE = Path(__file__).parent
+SETS = {path.stem: questions.read(path) for path in sorted(HERE.glob("questions_*.tsv"))}
+DOCUMENTS = Path(__file__).parents[4] / "shared" / "data" / "qa"
 
 
-def test_precision_and_recall_on_held_out_questions() -> None:
-    outcomes = [(expected, questions.outcome(expected)) for expected in HELD_OUT]
-    right = sum(outcome == "right" and bool(expected.calculator) for expected, outcome in outcomes)
-    wanted = sum(bool(expected.calculator) for expected in HELD_OUT)
-    answered = right + sum(outcome in ("wrong", "fired") for _expected, outcome in outcomes)
-    assert len(HELD_OUT) >= 250
+@pytest.mark.parametrize("name", SETS)
+def test_precision_and_recall(name: str) -> None:
+    expected = SETS[name]
+    outcomes = [(one, questions.outcome(one)) for one in expected]
+    right = sum(outcome == "right" and bool(one.calculator) for one, outcome in outcomes)
+    wanted = sum(bool(one.calculator) for one in expected)
+    answered = right + sum(outcome in ("wrong", "fired") for _one, outcome in outcomes)
     assert right / answered >= 0.98
-    assert right / wanted >= 0.95
-    assert not [expected.question for expected, outcome in outcomes if outcome == "fired"]
+    assert right / wanted >= 0.97
+    assert not [one.question for one, outcome in outcomes if outcome == "fired"]
+
+
+def test_there_are_questions_of_every_kind() -> None:
+    everything = [one for expected in SETS.values() for one in expected]
+    assert len({one.question for one in everything}) == len(everything) >= 500
+    korean = sum(any("가" <= letter <= "힣" for letter in one.question) for one in everything)
+    assert 200 <= korean <= len(everything) - 200
+    assert sum(not one.calculator for one in everything) >= 150
+
+
+@pytest.mark.parametrize("file", ["KorQuAD_v1.0_dev.json", "tatqa_dataset_dev.json"])
+def test_questions_about_documents_are_left_alone(file: str) -> None:
+    if not (DOCUMENTS / file).is_file():
+        pytest.skip("the question sets are not on this machine")
+    everything = _strings(json.loads((DOCUMENTS / file).read_text(encoding="utf-8")), "question")
+    assert len(everything) > 1600
+    assert [question for question in everything if asked(question) is not None] == []
+
+
+def _strings(value: Any, key: str) -> list[str]:
+    """Every text below `key`."""
+    if isinstance(value, list):
+        return [found for each in value for found in _strings(each, key)]
+    if isinstance(value, dict):
+        own = [value[key]] if isinstance(value.get(key), str) else []
+        return own + [found for each in value.values() for found in _strings(each, key)]
+    return []
 
 
 def test_a_loan_in_korean() -> None:

@@ -62,6 +62,8 @@ def test_own_rates_and_rules_of_the_home(run: Run, localfin_home: Path) -> None:
     assert json.loads(done.stdout)["values"]["converted"] == "138550"
     done = run("calc", "exchange", "1000", "JPY", "USD", "--json")
     assert json.loads(done.stdout)["values"]["converted"] == "6.53"  # 9,053.1 won
+    done = run("calc", "ask", "How much is 100 USD in won?", "--json")
+    assert json.loads(done.stdout)["values"]["converted"] == "138550"
     table.write_text("currency,units,won\nUSD,1,free\n", encoding="utf-8")
     done = run("calc", "exchange", "100", "USD", "KRW")
     assert (done.returncode, done.stdout) == (3, "")

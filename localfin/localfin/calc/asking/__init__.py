@@ -9,15 +9,16 @@ says so.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from localfin.calc.asking import borrowing, business, investing, saving
 from localfin.calc.asking.question import Found, Question, Unclear
+from localfin.calc.business import Quote, quoted
 from localfin.calc.calling import run
 from localfin.calc.result import Argument
 from localfin.calc.rules import Rule
-from localfin.calc.wording import Language, Texts
+from localfin.calc.wording import Language, Texts, plain
 from localfin.computed import Computed
 from localfin_models.errors import InputRefused
 
@@ -47,11 +48,12 @@ class Missing:
 
 
 def asked(
-    question: str, language: Language | None = None, rules: Sequence[Rule] | None = None
+    question: str, language: Language | None = None, rules: Sequence[Rule] | None = None,
+    quotes: Mapping[str, Quote] | None = None,
 ) -> Computed | Missing | None:  # fmt: skip
     """What `question` asks to be computed, computed; what it leaves out; or None where it asks for no calculation.
 
-    In `language`, or in the question's. `rules` as in `run`.
+    In `language`, or in the question's. `rules` as in `run`; `quotes` are exchange rates for questions that name none.
     """
     if len(question) > _LONGEST:
         return None
@@ -65,6 +67,7 @@ def asked(
         except Unclear:
             return None
         if found is not None:
+            _quote(found, quotes or {})
             return _answer(one, found, spoken, rules)
     return None
 
@@ -86,17 +89,29 @@ def _answer(
         return None
 
 
+def _quote(found: Found, quotes: Mapping[str, Quote]) -> None:
+    """The user's own exchange rate, where a question leaves it out."""
+    foreign = {str(found.fields.get(side)) for side in ("source", "target")} - {"KRW"}
+    if found.missing == ["rate"] and foreign <= quotes.keys():
+        rate, units = quoted(quotes, str(found.fields["source"]), str(found.fields["target"]))
+        found.missing.clear()
+        found.fields |= {"rate": plain(rate), "units": units}
+
+
 def _about_something_else(question: Question) -> bool:
     if any(each.kind == "date" for each in question.quantities):
         return True  # figures of a year stand in documents
     return question.has(_OTHER_KOREAN) or question.has(_OTHER_ENGLISH)
 
 
-_ASKS = r"얼마|몇|계산|구해|구하|알려|궁금|[은는]요? ?\?*$|how much|how many|what|calculate|compute|[a-z\d)%]\?$"
+_ASKS = (
+    r"얼마|몇|계산|구해|구하|알려|궁금|[은는]요? ?\?*$"
+    r"|how much|how many|what|calculate|compute|convert|find|work out|[a-z\d)%]\?$"
+)
 _OTHER_KOREAN = (
     r"왜 |이유|차이|설명|[의무슨] ?뜻|의미|뭐야|뭐예|뭐에|뭔가|뭔지|뭐가|뭘 |무엇|무슨|언제|누가|누구|어디|어느|어떤"
     r"|방법|나을|좋을|좋은|안전|서류|조건|사기인|사기꾼|맞나|처벌|신고|영향|규제|불이익"
-    r"|해야 (?:하|할)|넘어야|바뀐|떨어지|필요|유리|여야|포함|부과|갈아|높은|낮은|한도|제 ?\d+조"
+    r"|해야 (?:하|할)|넘어야|바뀐|떨어지|필요|유리|여야|포함[되하된]|부과|갈아|높은|낮은|한도|제 ?\d+조"
     r"|까지 ?(?:대출|빌릴|받을|되)|어떻게(?! ?(?:되나|돼|되는지|될까|되죠|되지|됩니까))"
 )
 _OTHER_ENGLISH = (

@@ -3,8 +3,8 @@
 from localfin.calc.asking.question import MONEY, Found, Question, Unclear, currency_of, yearly
 
 _ABOUT_LOANS = (
-    r"대출|빌리|빌려|빌린|빌릴|상환|원리금|할부|주담대|모기지|융자|카드론|학자금|갚"
-    r"|\b(?:loans?|mortgages?|borrow\w*|emi|repay\w*|instal+ments?)\b"
+    r"대출|빌리|빌려|빌린|빌릴|빌렸|상환|원리금|원금 ?균등|만기 ?일시|할부|주담대|모기지|융자|카드론|학자금|갚"
+    r"|\b(?:loans?|mortgages?|borrow\w*|financ(?:e|ing)|emi|repay\w*|instal+ments?)\b"
 )
 _ABOUT_SAVING = r"예금|적금|예치|저축|deposit|\bsav(?:e|ing|ings)\b"
 _MONTHLY_RATE = (
@@ -12,12 +12,18 @@ _MONTHLY_RATE = (
     r"|monthly (?:interest )?rate|월 ?\d[\d.]*부"
 )
 _OTHER_LOANS = r"중도 ?상환|prepay|early|가능|체증|대환|갈아|refinanc|balloon|절약|줄어|sav(?:e|ed) by|afford"
+_AFTER_GRACE = r"거치 ?(?:후 ?)?\d+ ?(?:년|개월) ?(?:동안 ?|간 ?)?(?:원(?:리)?금 ?균등 ?)?(?:분할 ?)?상환"
+"""`3년 거치 5년 상환` is eight years; `3년 거치 5년 만기` is five."""
 _EQUAL_PRINCIPAL = r"원금 ?균등|equal (?:parts of )?principal|constant principal|straight[- ]line"
 _ANNUITY = r"원리금 ?균등|equal (?:monthly )?(?:payments?|instal+ments?|repayments?)|annuity|amorti[sz]|\bemi\b"
 _BULLET = r"만기 ?일시|만기에 (?:한 ?번에|일시)|interest[- ]only|bullet"
-_ONE_MONTH = r"(?:한 ?달|1개월|월|매달|매월) ?(?:에 )?(?:이자|내는 이자)|이자.{0,6}(?:한 ?달|매달|매월|1개월)에?|monthly interest(?! rate)|interest (?:a|per|each|every|for (?:a|one)) month|one month's interest"  # noqa: E501
+_ONE_MONTH = (
+    r"(?:한 ?달|1개월|월|매달|매월) ?(?:에 )?(?:이자|내는 이자)|이자.{0,6}(?:한 ?달|매달|매월|1개월)에?"
+    r"|monthly interest(?! rate)|interest (?:a|per|each|every|for (?:a|one)) month|one month's interest"
+)
 _PAID = (
-    r"상환액|상환금|납입|원리금|이자|갚|얼마|내야|payments?|repayments?|instal+ments?|interest|\bpay\b|month|\bemi\b"
+    r"상환액|상환금|납입|원리금|이자|갚|얼마|내야"
+    r"|payments?|repayments?|instal+ments?|interest|\bpay\b|month|\bemi\b|calculator|\bcost\b"
 )
 
 
@@ -27,13 +33,16 @@ def loan(question: Question) -> Found | None:
     if question.has(_OTHER_LOANS) or question.has(_MONTHLY_RATE) or any(each.monthly for each in question.quantities):
         return None
     found, method = Found("loan"), _method(question)
-    grace = question.labelled(r"거치|grace", "months")
+    grace = question.labelled(r"거치 ?기간[은이]?|grace period of", "months")
+    grace = grace or question.labelled(r"거치|grace|interest only", "months", before=True)
     principal, rate, months = question.only(*MONEY), question.only("percent"), question.only("months")
     if principal is None and rate is None and months is None:
         return None
     found.put("principal", principal)
     found.put("rate_percent", rate)
     found.put("months", months)
+    if months and grace and question.has(_AFTER_GRACE):
+        found.put("months", int(months.value + grace.value))
     if method:
         found.fields["method"] = method
     elif question.has(_ONE_MONTH):
@@ -47,7 +56,7 @@ def loan(question: Question) -> Found | None:
 
 def interest(question: Question) -> Found | None:
     """For some days, or for one month."""
-    if not question.has(r"이자|interest") or question.has(_ABOUT_SAVING) or question.has(_MONTHLY_RATE):
+    if not question.has(r"이자|연체|interest") or question.has(_ABOUT_SAVING) or question.has(_MONTHLY_RATE):
         return None
     days = question.only("days") if len(question.left("days")) == 1 else None
     monthly = question.has(_ONE_MONTH) and not question.left("months") and not _method(question)
@@ -73,10 +82,13 @@ def dsr(question: Question) -> Found | None:
         return None
     found = Found("dsr")
     income = question.labelled(_INCOME, *MONEY)
-    borrowing = question.has(r"대출|빌리|빌려|빌린|\bloan|borrow") and not question.has(_REPAID)
+    by_month = any(each.monthly for each in question.quantities)
+    if not by_month and question.has(r"매달|매월|다달이|한 ?달|(?<!개)월 |month"):
+        raise Unclear
+    borrowing = question.has(r"대출|빌리|빌려|빌린|\bloan|borrow") and not question.has(_REPAID) and not by_month
     owed = question.only(*MONEY) if borrowing and (income or question.left("percent", "months")) else None
     repayment = None if owed else question.only(*MONEY)
-    if income is None and repayment is not None and not question.has(_REPAID):
+    if repayment is not None and not question.has(_REPAID):
         raise Unclear
     if income is None and repayment is None and owed is None:
         return None
@@ -111,7 +123,9 @@ def dti(question: Question) -> Found | None:
         return None
     found = Found("dti")
     income = question.labelled(_INCOME, *MONEY)
-    other = question.labelled(r"(?:기타|다른|other)[ 가-힣a-z]*?(?:이자|interest)(?: of)?", *MONEY)
+    other = question.labelled(
+        r"(?:기타|다른|신용 ?대출|마이너스 ?통장|other|personal)[ 가-힣a-z]*?(?:이자|interest)(?: of)?", *MONEY
+    )
     mortgage = question.only(*MONEY)
     if income is None and mortgage is None:
         return None
@@ -125,7 +139,7 @@ def dti(question: Question) -> Found | None:
 _INCOME = (
     r"연 ?소득|연봉|월급|월 ?소득|소득|수입|급여|incomes?(?: of| is)?|salary(?: of| is)?|\bearn(?:s|ing)?\b|\bmake\b"
 )
-_REPAID = r"원리금|상환액|갚|상환|repay|payments?|\bpay\b"
+_REPAID = r"원리금|상환액|갚|상환|repay|payments?|\bpay\b|\bcosts?\b"
 _HOME = (
     r"집 ?값|집이|집은|시세|담보 ?가치|담보 ?가격|담보 ?평가액|주택 ?가격|주택이|아파트(?: ?가격| "
     r"?시세|값)?|매매가|감정가|(?:house|home|property|flat|apartment)"

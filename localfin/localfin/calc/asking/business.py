@@ -3,12 +3,15 @@
 from localfin.calc.asking.question import MONEY, Found, Question, Unclear, written
 
 _PRICE = (
-    r"판매 ?가격?|판매 ?단가|개당 가격|단가|가격|팔|selling price(?: of)?|sales price(?: of)?"
-    r"|unit price(?: of)?|price(?: of| is)?|sell (?:it |them )?(?:for|at)|sold (?:for|at)"
+    r"판매 ?가격?|판매 ?단가|개당 가격|단가|가격|파는|selling price(?: of)?|sales price(?: of)?"
+    r"|unit price(?: of)?|price(?: of| is)?|sells? (?:it |them )?(?:for|at)|sold (?:for|at)"
 )
 _COST = (
-    r"원가|매입 ?가격?|구입 ?가|사와|사서|산|costs?(?: of| is| me)?|bought (?:it )?(?:for|at)|buy (?:it )?(?:for|at)"
+    r"원가|매입 ?가격?|구입 ?가격?|사입 ?가격?|costs?(?: of| is| me)?"
+    r"|bought (?:it )?(?:for|at)|buy (?:it )?(?:for|at)"
 )
+_SOLD, _BOUGHT = r"에 ?(?:팔|판매)", r"에 ?(?:사와|사서|떼와|떼어|사면|사고|산 |샀|매입|구입)"
+"""Korean verbs, before which the amount stands."""
 
 
 def margin(question: Question) -> Found | None:
@@ -16,7 +19,8 @@ def margin(question: Question) -> Found | None:
         r"영업 ?이익률|순이익률|operating|net margin|gross margin of"
     ):
         return None
-    cost, price = question.labelled(_COST, *MONEY), question.labelled(_PRICE, *MONEY)
+    cost = question.labelled(_BOUGHT, *MONEY, before=True) or question.labelled(_COST, *MONEY)
+    price = question.labelled(_SOLD, *MONEY, before=True) or question.labelled(_PRICE, *MONEY)
     if cost is None and price is None:
         return None
     found = Found("margin")
@@ -32,7 +36,7 @@ def break_even(question: Question) -> Found | None:
     variable = question.labelled(
         r"(?:개당 |단위당 )?변동 ?비(?:용)?|(?:unit )?variable costs?(?: of| per unit| is)?", *MONEY
     )
-    price = question.labelled(_PRICE, *MONEY)
+    price = question.labelled(_SOLD, *MONEY, before=True) or question.labelled(_PRICE, *MONEY)
     if fixed is None and variable is None and price is None:
         return None
     found = Found("break_even")
@@ -41,37 +45,32 @@ def break_even(question: Question) -> Found | None:
     return found
 
 
-_CURRENCIES = (
-    ("USD", r"달러|dollars?|\busd\b"), ("EUR", r"유로|euros?|\beur\b"), ("JPY", r"엔화|엔으로|몇 엔|\byen\b|\bjpy\b"),
-    ("KRW", r"원화|몇 원|\bwon\b|\bkrw\b|원으로"),
-)  # fmt: skip
-
-
 def exchange(question: Question) -> Found | None:
     """One amount into another currency, at a rate that the question names."""
-    if not question.has(
-        r"환율|원화|환전|달러|엔화|유로|in (?:korean )?won|\bto (?:won|krw|dollars|usd|euros?|yen)\b|in (?:us "
-        r")?dollars|exchange"
-    ):
+    if not question.has(_EXCHANGES):
         return None
-    rate = question.labelled(r"환율[이은 ]*|rate (?:of|is)|at", *MONEY)
+    rate = question.labelled(r"환율[이은 ]*|rate (?:of|is)|\bat\b", "number", "money")
     amounts = question.left("money")
-    if len(amounts) != 1 or question.left("percent", "months"):
+    if len(amounts) != 1 or question.left("percent", "months", "number"):
         return None
     amount = question.take(amounts[0])
     source = amount.currency or "KRW"
     aims = [code for code, pattern in _AIMS if code != source and question.has(pattern)]
-    if len(aims) != 1:
-        return None
+    if len(aims) != 1 or "JPY" in (source, aims[0]):
+        return None  # yen are quoted by the hundred, or by the one
     found = Found("exchange", {"amount": written(amount), "source": source, "target": aims[0]})
     found.put("rate", rate)
     return found
 
 
+_EXCHANGES = (
+    r"환율|원화|한국 ?돈|환전|달러|엔화|유로|exchange"
+    r"|\b(?:in|to|into) (?:korean )?(?:won|krw|(?:us )?dollars|usd|euros?|eur)\b"
+)
 _AIMS = (
-    ("KRW", r"원화|몇 원|in (?:korean )?won|\b(?:to|into) (?:won|krw)|원으로"),
-    ("USD", r"몇 달러|달러로|(?:in|to|into) (?:us )?(?:dollars|usd)"),
-    ("EUR", r"몇 유로|유로로|(?:in|to|into) euros?"),
+    ("KRW", r"원화|한국 ?돈|몇 원|원으로|(?:in|to|into) (?:korean )?(?:won|krw)"),
+    ("USD", r"몇 달러|몇 불|달러로|(?:in|to|into) (?:us )?(?:dollars|usd)"),
+    ("EUR", r"몇 유로|유로로|(?:in|to|into) (?:euros?|eur)"),
     ("JPY", r"몇 엔|엔화로|엔으로|(?:in|to|into) (?:yen|jpy)"),
 )
 
@@ -95,7 +94,8 @@ def growth(question: Question) -> Found | None:
 
 def change(question: Question) -> Found | None:
     if not question.has(
-        r"증가율|감소율|성장률|상승률|하락률|변화율|변동률|percent(?:age)? (?:change|increase|decrease)|growth rate"
+        r"증가율|감소율|성장률|상승률|인상률|인하율|하락률|변화율|변동률|growth rate"
+        r"|percent(?:age)? (?:change|increase|decrease|growth)"
     ):
         return None
     sums = question.sums()
@@ -112,7 +112,7 @@ def mean(question: Question) -> Found | None:
 
 
 def total(question: Question) -> Found | None:
-    if not question.has(r"합계|합은|합이|다 더하|더하면|총합|\bsum of|\btotal of|add(?:ed)? up"):
+    if not question.has(r"합계|합은|합이|합하면|합치면|다 더하|더하면|총합|\bsum of|\btotal of|add(?:ed)? up"):
         return None
     return _list(question, Found("total"))
 
@@ -127,23 +127,23 @@ def _list(question: Question, found: Found) -> Found | None:
 
 def percent_of(question: Question) -> Found | None:
     """`30만원의 15%`, `12% of 4,500`."""
-    if not question.has(
-        r"의 -?[\d.,]+ ?(?:%|퍼센트|프로)(?:[은는가]|면|이면| |\?|$)|% of [$€£₩]?[\d]|percent of [$€£₩]?[\d]"
-    ):
-        return None
     percents, sums = question.left("percent"), question.sums()
-    if len(percents) != 1 or len(sums) != 1 or question.left("months", "days"):
+    if len(percents) != 1 or len(sums) != 1 or question.left("months", "days", "other"):
         return None
-    return Found("percent_of", {"percent": written(question.take(percents[0])), "of": written(question.take(sums[0]))})
+    part, whole = question.take(percents[0]), question.take(sums[0])
+    korean = question.text[whole.end : part.start].strip() in ("의", "원의")
+    if not korean and question.text[part.end : whole.start].strip() != "of":
+        return None
+    return Found("percent_of", {"percent": written(part), "of": written(whole)})
 
 
 def ratio(question: Question) -> Found | None:
     """`3억 중에 4,500만원은 몇 퍼센트`, `what percentage of 2,000 is 350`."""
-    korean = question.has(r"(?:중에서?|중|에서|대비) .*몇 ?(?:%|퍼센트|프로)")
-    if not korean and not question.has(r"what percent(?:age)? of .* is "):
+    reverse = question.has(r"\bis what percent(?:age)? of")
+    if not reverse and not question.has(r"중(?:에서?)? .*몇 ?(?:%|퍼센트|프로)|what percent(?:age)? of .* is "):
         return None
     sums = question.sums()
     if len(sums) != 2 or question.left("percent", "months"):
         return None
-    whole, part = (question.take(each) for each in sums)
+    whole, part = (question.take(each) for each in (reversed(sums) if reverse else sums))
     return Found("ratio", {"part": written(part), "whole": written(whole)})

@@ -14,7 +14,7 @@ _A_YEAR = (
 
 def effective_rate(question: Question) -> Found | None:
     if not question.has(
-        r"실효 ?(?:금리|이자율|이율|수익률)|effective (?:annual |yearly )?(?:interest )?rate|\bear\b|\bapy\b"
+        r"실효 ?(?:연 ?)?(?:금리|이자율|이율|수익률)|effective (?:annual |yearly )?(?:interest )?rate|\bear\b|\bapy\b"
     ) or _to_nominal(question):
         return None
     return _rate(question, Found("effective_rate"), "nominal_percent")

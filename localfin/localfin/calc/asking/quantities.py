@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -11,7 +11,7 @@ from localfin import amounts
 from localfin.amounts import LARGEST
 
 Kind = Literal["money", "percent", "months", "days", "number", "date", "other"]
-"""money: with a currency, or written in 만 and 억; number: bare; date: a calendar year; other: what is counted."""
+"""money: with a currency, or written in 만 and 억; number: bare; date: a day or year; other: what is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,36 @@ class Quantity:
 def normal(question: str) -> str:
     """NFKC, lower case, one space between words: what patterns are matched against."""
     text = unicodedata.normalize("NFKC", question).replace("\u2212", "-").replace("\u2019", "'").lower()
-    return " ".join(text.split())
+    text = _WORD_TERM.sub(lambda match: f"{_WORD_NUMBERS[match[1]]} {match[2]}", " ".join(text.split()))
+    return _HALF_YEAR.sub("6개월", _WORD_YEAR.sub("1년", text))
+
+
+_WORD_NUMBERS = {
+    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
+    "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30,
+}  # fmt: skip
+_WORD_TERM = re.compile(rf"\b({'|'.join(_WORD_NUMBERS)})[ -](years?|months?|days?)\b")
+_WORD_YEAR, _HALF_YEAR = re.compile(r"(?<![가-힣])일 ?년(?!도)"), re.compile(r"(?<![가-힣])반 ?년(?!도)")
 
 
 def quantities(text: str) -> list[Quantity]:
     """Those of a `normal` text, from left to right."""
-    return list(_found(text))
+    found = list(_found(text))
+    # 2000 is a number among numbers: 1,000, 1,500, 2000.
+    return [
+        replace(each, kind="number") if each.kind == "date" and _listed(text, found, place) else each
+        for place, each in enumerate(found)
+    ]
+
+
+def _listed(text: str, found: list[Quantity], place: int) -> bool:
+    """Whether the one at `place` stands in a list with a bare number."""
+    pairs = [(place - 1, place), (place, place + 1)]
+    return any(
+        "number" in (found[one].kind, found[other].kind) and text[found[one].end : found[other].start].strip() == ","
+        for one, other in pairs
+        if one >= 0 and other < len(found)
+    )
 
 
 _NUM = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
@@ -45,8 +69,11 @@ _WORDS = r"[일이삼사오육칠팔구십백천]*[조억만][일이삼사오육
 _COUNTED = r"(?:명|개(?!월)|건(?!강)|대(?![출비])|주(?![택담식])|번|회(?!사)|곳)"
 _CODE = r"krw|usd|eur|jpy|gbp|cny|chf"
 _NAME = rf"원|won|dollars?|달러|불|euros?|유로|yen|엔|위안|파운드|pounds?|{_CODE}"
+_MONTH_NAMES = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 _TOKEN = re.compile(
-    rf"(?P<percent>(?<![\d.,])-?{_NUM}) ?(?P<sign>%p|%|퍼센트포인트|퍼센트|프로(?![가-힣])|per ?cent|pct\b)"
+    rf"(?P<day>\b(?:{_MONTH_NAMES})[a-z]* \d{{1,2}}(?:st|nd|rd|th)?(?:,? \d{{4}})?(?![\d,.]*\d)"
+    r"|(?<!\d)\d{1,2}월(?: ?\d{1,2}일)?)"
+    rf"|(?P<percent>(?<![\d.,])-?{_NUM}) ?(?P<sign>%p|%|퍼센트포인트|퍼센트|프로(?![가-힣])|per ?cent|pct\b)"
     rf"|(?P<years>{_NUM})[ -]?(?:년|years?\b|yrs?\b)(?: ?(?:and )?(?P<and_months>\d{{1,3}}) ?(?:개월|months?\b))?"
     rf"|(?P<months>\d{{1,4}})[ -]?(?:개월|달(?!러)|months?\b)"
     rf"|(?P<days>\d{{1,5}})[ -]?(?:일(?![가-힣]*리)|days?\b)"
@@ -58,7 +85,8 @@ _TOKEN = re.compile(
     rf"(?P<unit> ?(?:{_COUNTED}|[세살위조항점](?![가-힣]*억)|times\b|units?\b|shares?\b|people\b|-?of\b))?"
 )
 _MONTHLY_BEFORE = re.compile(
-    r"(?:(?<![가-힣])월|매월|매달|다달이|월급|월세|월 ?(?:납입|상환|원리금|소득|저축)[가-힣]{0,3}|한 ?달에"
+    r"(?:(?<![가-힣])월|매월|매달|다달이|월급|월세|월 ?(?:납입|상환|원리금|소득|저축)[가-힣]{0,3}"
+    r"|(?:매달|매월|다달이|한 ?달에)[가-힣 ]{0,14}"
     r"|monthly (?:savings?|deposits?|income|instal+ments?|payments?|repayments?)(?: plan)?(?: of| is)?)"
     r"[ 은는이가액을:약]*$"
 )
@@ -82,6 +110,8 @@ def _found(text: str) -> Iterator[Quantity]:
 
 def _quantity(match: re.Match[str]) -> Quantity | None:
     start, end = match.span()
+    if match["day"]:
+        return Quantity("date", Decimal(0), start, end)
     if match["percent"]:
         return Quantity(
             "percent" if match["sign"] not in ("%p", "퍼센트포인트") else "other", _number(match["percent"]), start, end

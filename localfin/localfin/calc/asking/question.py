@@ -1,7 +1,6 @@
 """A question as it is looked at: its text and its quantities, which calculations take one by one."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from localfin.calc.asking.quantities import Kind, Quantity, normal, quantities
@@ -49,16 +48,18 @@ class Question:
             raise Unclear
         return self.take(left[0]) if left else None
 
-    def labelled(
-        self, pattern: str, *kinds: Kind, also: Callable[[Quantity], bool] = lambda _each: True
-    ) -> Quantity | None:
-        """The nearest one of the kinds beside a word of `pattern`, with no other quantity between."""
+    def labelled(self, pattern: str, *kinds: Kind, before: bool = False) -> Quantity | None:
+        """The nearest one of the kinds beside (or only before) a word of `pattern`, with no other quantity between."""
         candidates = self.sums() if kinds == _MONEY else self.left(*kinds)
         nearest: tuple[int, Quantity] | None = None
         for label in re.finditer(pattern, self.text):
             for each in candidates:
                 gap = self._gap(label, each)
-                if gap is not None and also(each) and (nearest is None or gap < nearest[0]):
+                if (
+                    gap is not None
+                    and not (before and each.start > label.start())
+                    and (nearest is None or gap < nearest[0])
+                ):
                     nearest = gap, each
         return self.take(nearest[1]) if nearest else None
 
