@@ -29,7 +29,7 @@ SECRET = "the merger with Hanbit closes on May 7"
 SYSTEM = Message("system", f"You answer from the document. {SECRET}. " * 5)
 OTHER = Message("system", "You answer from another document, which says little. " * 5)
 QUESTIONS = ["who?", "when does it close?", "why?"]
-FEW = Sampling(max_tokens=12)
+FEW = Sampling(max_tokens=60)
 
 
 @pytest.fixture

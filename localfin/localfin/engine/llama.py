@@ -193,7 +193,8 @@ class Llama:
         progress(done, total)
         tokens = (self.binding.llama_token * total)(*prompt)
         while done < end:
-            count = min(BATCH, end - done)
+            # The same cuts whether the beginning was kept or not: sums in other cuts are rounded otherwise.
+            count = min(BATCH, (beginning if done < beginning else end) - done)
             start = ctypes.cast(
                 ctypes.byref(tokens, done * ctypes.sizeof(self.binding.llama_token)), self.binding.llama_token_p
             )
