@@ -49,7 +49,7 @@ class Beginnings:
         self, call: Call, states: KeptStates, scope: bytes, tokens: list[int], least: int, n_ctx: int
     ) -> int:  # fmt: skip
         """The tokens that the context then holds; 0 where no state gives `least` of them."""
-        for found in states.find(scope, tokens, n_ctx, self._largest):
+        for found in states.find(scope, tokens, n_ctx, self._most()):
             if found.common < least:
                 break
             try:
@@ -68,14 +68,18 @@ class Beginnings:
                 size = count(frame["done"], "bytes")
             else:
                 yield frame
-        free = free_memory()
-        if not 0 < size <= self._largest or (free is not None and size > free):
+        if not 0 < size <= self._most():
             return
         self._memory.resize(size)
         if count(done_of(call("keep", {})), "bytes") == size:
             self._write(states, scope, tokens, size)
         else:
             self._memory.resize(0)
+
+    def _most(self) -> int:
+        """Bytes of a state for which there is memory now."""
+        free = free_memory()
+        return self._largest if free is None else min(self._largest, free)
 
     def _write(self, states: KeptStates, scope: bytes, tokens: list[int], size: int) -> None:
         """Beside the answer, which need not wait for the disk."""

@@ -33,9 +33,10 @@ class Need:
         return self.weights_bytes + self.adapter_bytes + self.kv_bytes + self.compute_bytes
 
     def address_space(self, threads: int) -> int:
-        """The limit to run under: weights count twice, mapped from the file and repacked for the processor."""
+        """The limit to run under. Weights count twice, mapped from the file and repacked for the processor; keys and
+        values, too: in the context, and as a state that is handed over."""
         adapters = 2 * self.adapter_bytes + _ADAPTERS_LATER
-        other = self.kv_bytes + 2 * self.compute_bytes + _MARGIN + threads * _PER_THREAD
+        other = 2 * self.kv_bytes + 2 * self.compute_bytes + _MARGIN + threads * _PER_THREAD
         return 2 * self.weights_bytes + adapters + other
 
 

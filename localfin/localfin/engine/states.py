@@ -3,6 +3,7 @@
 The child may write no file: the parent keeps states on disk, and hands back only bytes that it can vouch for.
 """
 
+import contextlib
 import ctypes
 import mmap
 from collections.abc import Sequence
@@ -31,7 +32,8 @@ class SequenceState:
         if self._memory is None or not size:
             return False
         llama.forget()
-        with mmap.mmap(self._memory, size) as memory:
+        read = 0
+        with contextlib.suppress(OSError), mmap.mmap(self._memory, size) as memory:  # no room: it is computed instead
             data = (ctypes.c_uint8 * size).from_buffer(memory)
             read = b.llama_state_seq_set_data(llama.context, data, size, 0)
             del data
@@ -48,8 +50,8 @@ class SequenceState:
         size = self.size
         if self._memory is None or not self._llama.held:
             return 0
-        b, context = self._llama.binding, self._llama.context
-        with mmap.mmap(self._memory, size) as memory:
+        b, context, written = self._llama.binding, self._llama.context, 0
+        with contextlib.suppress(OSError), mmap.mmap(self._memory, size) as memory:
             data = (ctypes.c_uint8 * size).from_buffer(memory)
             written = int(b.llama_state_seq_get_data(context, data, size, 0))
             del data
