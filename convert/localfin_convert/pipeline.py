@@ -145,8 +145,9 @@ def carry_out(
         refuse_existing(path, force=force)
     refuse_inputs([*paths, manifest_path(paths[0])], plan.read_files)
     refuse_small_disk(paths, plan.total_bytes)
-    for line in plan.remarks:
-        (remark or _unheard)(line)
+    if remark is not None:
+        for line in plan.remarks:
+            remark(line)
     verifier = Verifier(asked, plan, threads) if verify else None
     with (
         staged_manifest(paths[0]) as put_manifest,
@@ -169,10 +170,6 @@ def carry_out(
         time.monotonic() - started, manifest_path(paths[0]),
         tuple(licence.key for licence in plan.provenance.licences), plan.remarks,
     )  # fmt: skip
-
-
-def _unheard(line: str) -> None:
-    pass
 
 
 def write_headers(plan: Plan, inputs: Mapping[InputFile, str], output: Output) -> list[Span]:

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 
 from localfin_convert.as_lora import LoraPlan, LoraReport
 from localfin_convert.compare import Comparison
-from localfin_convert.estimate import estimate
+from localfin_convert.estimate import Estimate, estimate
 from localfin_convert.pipeline import Report
 from localfin_convert.plan import Plan, PlannedTensor, types_summary
 from localfin_convert.verify.printing import verification_text
@@ -27,15 +28,12 @@ def plan_text(plan: Plan, threads: int) -> str:
         _("tensors   {count} ({parameters:,} parameters), {types}").format(
             count=len(plan.outputs), parameters=plan.parameters, types=types
         ),
-        _("licences  {licences}").format(licences=_licences(licence.key for licence in plan.provenance.licences)),
+        _("licences  {licences}").format(licences=licences_named(licence.key for licence in plan.provenance.licences)),
         _("reads     {size:,.1f} MB").format(size=plan.read_bytes / 1e6),
         _("writes    {size:,.1f} MB, nothing else on disk").format(size=plan.total_bytes / 1e6),
         *([_("copies    {size:,.1f} MB of them").format(size=plan.copied_bytes / 1e6)] if plan.copied_bytes else []),
         *([_("merges    onto the dequantized base")] if plan.merge_onto == "dequantized" else []),
-        _("memory    about {size:,.0f} MB").format(size=cost.memory_bytes / 1e6),
-        _("time      about {seconds:,.0f} s on {threads} threads, by a sample timed now").format(
-            seconds=cost.seconds, threads=threads
-        ),
+        *cost_lines(cost, threads),
     ])  # fmt: skip
 
 
@@ -59,8 +57,23 @@ def plan_json(plan: Plan, threads: int) -> str:
     })  # fmt: skip
 
 
-def _licences(names: Iterable[str]) -> str:
+def cost_lines(cost: Estimate, threads: int) -> list[str]:
+    """What a run would take of memory and of time."""
+    return [
+        _("memory    about {size:,.0f} MB").format(size=cost.memory_bytes / 1e6),
+        _("time      about {seconds:,.0f} s on {threads} threads, by a sample timed now").format(
+            seconds=cost.seconds, threads=threads
+        ),
+    ]
+
+
+def licences_named(names: Iterable[str]) -> str:
     return ", ".join(names) or _("none named")
+
+
+def made_from(licences: Iterable[str], manifest: Path) -> str:
+    """Under which licences the inputs stand, and where all of them are listed."""
+    return _("licences: {licences}; manifest: {manifest}").format(licences=licences_named(licences), manifest=manifest)
 
 
 def _shape(first: PlannedTensor, *others: PlannedTensor) -> tuple[int, ...]:
@@ -78,9 +91,7 @@ def report_text(report: Report) -> str:
         text += "\n" + _("{size:,.1f} MB were copied").format(size=report.copied_bytes / 1e6)
     if report.verification is not None:
         text += "\n" + verification_text(report.verification)
-    text += "\n" + _("licences: {licences}; manifest: {manifest}").format(
-        licences=_licences(report.licences), manifest=report.manifest
-    )
+    text += "\n" + made_from(report.licences, report.manifest)
     if len(report.files) == 1:
         return text + f"\nsha256 {report.sha256}"
     return "\n".join([text, *(f"sha256 {file.sha256}  {file.path.name}" for file in report.files)])
@@ -146,9 +157,7 @@ def lora_report_text(report: LoraReport) -> str:
     text = _("{out}: {size:,.1f} MB, a LoRA in {quantization} for {tensors} tensors of the base").format(
         out=report.out, size=report.n_bytes / 1e6, quantization=report.quantization, tensors=report.tensors
     )
-    text += "\n" + _("licences: {licences}; manifest: {manifest}").format(
-        licences=_licences(report.licences), manifest=report.manifest
-    )
+    text += "\n" + made_from(report.licences, report.manifest)
     return text + f"\nsha256 {report.sha256}"
 
 

@@ -2,15 +2,27 @@
 
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self, TextIO
 
 from localfin_models.language import _
 
+Progress = Callable[[int, int], None]
+"""Is told how much is done, and how much there is in all."""
+Watched = AbstractContextManager[Progress]
+"""Open while a piece of work lasts."""
+
 _BAR = 24
 _BYTES_OF_MB = 1e6
 _TERMINAL_EVERY = 0.1  # seconds
 _PIPE_EVERY = 0.1  # of the whole
+
+
+def unwatched() -> Watched:
+    """Nobody is told."""
+    return nullcontext(lambda _done, _total: None)
 
 
 class ProgressBar:
@@ -52,9 +64,9 @@ class ProgressBar:
         elapsed = max(time.monotonic() - self.started, 1e-6)
         rate = (done - (self.before or 0)) / elapsed / self.of_unit
         left = (total - done) / self.of_unit / rate if rate else 0.0
-        return _("{percent:3.0f} %  {done:,.0f}/{total:,.0f} {unit}  {rate:,.0f} {unit}/s  {left} left").format(
-            percent=share * 100, done=done / self.of_unit, total=total / self.of_unit, unit=self.unit, rate=rate,
-            left=_clock(left),
+        return _("{percent:3.0f} %  {done:,.0f}/{total:,.0f} {unit}  {rate} {unit}/s  {left} left").format(
+            percent=share * 100, done=done / self.of_unit, total=total / self.of_unit, unit=self.unit,
+            rate=f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}", left=_clock(left),
         )  # fmt: skip
 
     def __enter__(self) -> Self:

@@ -9,7 +9,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +22,8 @@ from hypothesis import strategies as st
 from tests.hostile.payloads import FILE_NAMES, PAYLOADS
 from tests.localfin.fraud.desk import COLUMNS, transactions, write_csv
 
+from localfin.cli import cli
+from localfin.fraud.judging import Checked, Explanation
 from localfin.fraud.transactions.values import key
 
 TOP = Path(__file__).parents[2]
@@ -131,6 +136,48 @@ def test_spreadsheets_compute_nothing(folder: Path) -> None:
     for row in list(csv.reader(text.splitlines()))[1:]:
         for cell in (row[0], row[4], row[5], row[8]):
             assert not re.search(r"(^|[;\t])\s*[=+\-@＝＋－＠]", cell), cell
+
+
+class Possessed:
+    """Words of a model that says what the payloads say, if nothing had looked at its texts."""
+
+    made_from: dict[str, str | None] = {}  # noqa: RUF012
+
+    def __call__(self, rows: Sequence[Checked]) -> Iterator[Explanation]:
+        return (Explanation(PAYLOADS[row.row % len(PAYLOADS)], "model") for row in rows)
+
+
+@contextmanager
+def possessed(*_options: object) -> Generator[Possessed]:
+    yield Possessed()
+
+
+@pytest.mark.parametrize("form", ["lines", "json", "csv", "html"])
+def test_an_explanation_drives_no_terminal_and_computes_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    monkeypatch.setattr(import_module("localfin.commands.fraud.check"), "explainer", possessed)
+    out = tmp_path / f"out.{form}"
+    options = {"lines": [], "json": ["--json"]}.get(form, ["-o", str(out)])
+    cli(["fraud", "check", str(folder / "new.csv"), "--explain", "all", *options], standalone_mode=False)
+    printed = capsys.readouterr()
+    text = out.read_text(encoding="utf-8-sig") if out.exists() else printed.out
+    assert not CONTROL.search(text + printed.err)
+    if form == "json":
+        said = [json.loads(line)["explanation"] for line in text.split("\n")[:-1]]
+        assert len(said) == len(PAYLOADS)
+        assert sum(map(bool, said)) > 300
+    if form == "csv":
+        cells = [row[9] for row in csv.reader(text.splitlines(keepends=True))][1:]
+        assert len(cells) == len(PAYLOADS)
+        assert sum(map(bool, cells)) > 300
+        assert not [cell for cell in cells if re.search(r"(^|[;\t])\s*[=+\-@＝＋－＠]", cell)]
+    if form == "html":
+        page = _Tags()
+        page.feed(text)
+        assert 'class="words"' in text
+        assert not page.tags & {"script", "img", "iframe", "a", "form", "base", "link"}
+        assert not {name for name in page.attributes if name.startswith("on")}
 
 
 class _Tags(HTMLParser):

@@ -104,8 +104,9 @@ def carry_out(
     threads = threads_within(memory, plan.tensors, plan.header_bytes, threads)
     digest = plan_digest(plan)
     resume = resume and is_of_plan(folder_journal(out), digest)
-    for line in plan.remarks:
-        (remark or _unheard)(line)
+    if remark is not None:
+        for line in plan.remarks:
+            remark(line)
     sizes = {shard.name: shard.n_bytes for shard in plan.shards}
     with (
         whole_folder(out, sizes, plan.total_bytes, force=force, resume=resume) as folder,
@@ -138,10 +139,6 @@ def planned_for(asked: SafetensorsRequest, out: Path, *, force: bool) -> Safeten
     plan = plan_safetensors(asked, out.name)
     refuse_full(out.parent, plan.total_bytes, stale_files(out))
     return plan
-
-
-def _unheard(line: str) -> None:
-    pass
 
 
 def _same(path: Path, out: Path) -> bool:

@@ -1,11 +1,11 @@
 """The plan and the report of a merged checkpoint in words and as JSON."""
 
 import json
-from collections.abc import Iterable
 
 from localfin_convert.as_safetensors import SafetensorsReport
 from localfin_convert.as_safetensors.plan import SafetensorsPlan
 from localfin_convert.estimate import Estimate, estimate_unquantized
+from localfin_convert.printing import cost_lines, licences_named, made_from
 from localfin_models.language import _
 
 
@@ -23,14 +23,11 @@ def safetensors_plan_text(plan: SafetensorsPlan, threads: int) -> str:
             count=len(plan.tensors), parameters=plan.parameters, changed=sum(bool(one.changes) for one in plan.tensors)
         ),
         _("files     {files}").format(files=", ".join((*(shard.name for shard in plan.shards), *plan.files))),
-        _("licences  {licences}").format(licences=_licences(licence.key for licence in plan.provenance.licences)),
+        _("licences  {licences}").format(licences=licences_named(licence.key for licence in plan.provenance.licences)),
         _("reads     {size:,.1f} MB").format(size=plan.read_bytes / 1e6),
         _("writes    {size:,.1f} MB, nothing else on disk").format(size=plan.total_bytes / 1e6),
         *([_("merges    onto the dequantized base")] if plan.merge_onto == "dequantized" else []),
-        _("memory    about {size:,.0f} MB").format(size=cost.memory_bytes / 1e6),
-        _("time      about {seconds:,.0f} s on {threads} threads, by a sample timed now").format(
-            seconds=cost.seconds, threads=threads
-        ),
+        *cost_lines(cost, threads),
     ])  # fmt: skip
 
 
@@ -61,13 +58,7 @@ def safetensors_report_text(report: SafetensorsReport) -> str:
     )  # fmt: skip
     if report.changed:
         text += "\n" + _("the adapter changed {changed:,} weights").format(changed=report.changed)
-    return (
-        text
-        + "\n"
-        + _("licences: {licences}; manifest: {manifest}").format(
-            licences=_licences(report.licences), manifest=report.manifest
-        )
-    )
+    return f"{text}\n{made_from(report.licences, report.manifest)}"
 
 
 def safetensors_report_json(report: SafetensorsReport) -> str:
@@ -81,7 +72,3 @@ def safetensors_report_json(report: SafetensorsReport) -> str:
 
 def _cost(plan: SafetensorsPlan, threads: int) -> Estimate:
     return estimate_unquantized(plan.tensors, plan.header_bytes, threads)
-
-
-def _licences(names: Iterable[str]) -> str:
-    return ", ".join(names) or _("none named")

@@ -8,21 +8,26 @@ costs as much time as it has passages and tells few of them apart. Then every ca
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from localfin.documents import ranking
+from localfin.documents.asking import asked_for, weighted
 from localfin.documents.passage import Hit, Passage
-from localfin.documents.words import question_words, words
+from localfin.documents.synonyms import Synonyms
+from localfin.documents.words import words
 from localfin.store import Database
 
 ASKED = 20_000
 """How many passages FTS5 looks at, by the counts of the words asked for; the rarest word is always asked for."""
+MOST_ASKED = 64
+"""Words that FTS5 is asked for at most, where someone asks with a whole page."""
 CANDIDATES = 60
 """How many passages are scored with all words, at least."""
 TITLE, HEADING = 4.0, 2.0
 """What a word in the title and in the headings counts in FTS5's BM25."""
 
+_AT_ONCE = 10_000
+"""Words looked up in one statement: SQLite takes 32,766."""
 _OF = "SELECT id FROM passages WHERE document_id IN ({})"
 _NOT_READY = _OF.format("SELECT id FROM documents WHERE state <> 'ready'")
 
@@ -41,8 +46,19 @@ class Piece:
 class Index:
     """The passages and words in one database. Methods that write belong within `database.writing()`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, synonyms: Synonyms) -> None:
         self.database = database
+        self.synonyms = synonyms
+
+    def enter(self, title: str, pieces: Iterable[Piece]) -> int:
+        """Add something that is no file, such as an entry of the handbook; gives its id."""
+        with self.database.writing():
+            document = self.database.insert(
+                "INSERT INTO documents (title, sha256, size, mtime_ns, added, state) VALUES (?, '', 0, 0, '', 'ready')",
+                title,
+            )
+            self.put(document, title, None, pieces)
+        return document
 
     def put(self, document: int, title: str, path: Path | None, pieces: Iterable[Piece]) -> None:
         """Add passages to a document, whose title and name are searched with each."""
@@ -85,34 +101,30 @@ class Index:
 
     def search(self, query: str, limit: int = 10, documents: Sequence[int] | None = None) -> list[Hit]:
         """The best passages first; only of `documents` (ids) where given."""
-        question, asked = self._question(query)
-        if not asked:
+        asked = asked_for(query, self.synonyms)
+        holding = self._holding(asked.words)
+        if not holding:
             return []
+        ((passages, total),) = self.database.rows("SELECT passages, words FROM passage_totals")
+        question = weighted(asked, holding, passages, total / max(passages, 1))
+        found = self._candidates(_rare(holding), max(CANDIDATES, 2 * limit), documents)
         hits = [
             Hit(passage, *ranking.score(question, _title_of(passage), passage.heading, passage.text))
-            for passage in self._candidates(asked, max(CANDIDATES, 3 * limit), documents)
+            for passage in found
         ]
         return sorted(hits, key=lambda hit: (-hit.score, hit.passage.id))[:limit]
 
-    def _question(self, query: str) -> tuple[ranking.Question, list[str]]:
-        """The question for the ranking, and the words to ask FTS5 for."""
-        runs = question_words(query)
-        asked = list(dict.fromkeys(word for run in runs for word in run))
-        ((passages, total),) = self.database.rows("SELECT passages, words FROM passage_totals")
-        holding = self._holding(asked)
-        worth = {word: ranking.rarity(passages, holding[word]) for word in asked if word in holding}
-        flat = [word for run in runs for word in run]
-        pairs = {pair: sum(worth.get(word, 0.0) for word in pair) / 2 for pair in pairwise(flat) if pair[0] != pair[1]}
-        weights = {word: worth.get(word, ranking.rarity(passages, 0)) for word in asked}
-        return ranking.Question(weights, pairs, max(total, 1) / max(passages, 1)), _rare(holding)
-
     def _holding(self, asked: Sequence[str]) -> dict[str, int]:
-        marks = ", ".join("?" * len(asked))
-        rows = self.database.rows(f"SELECT word, passages FROM word_counts WHERE word IN ({marks})", *asked)
-        return {word: count for word, count in rows if count > 0}
+        """How many passages hold a word, of those that any does."""
+        found: dict[str, int] = {}
+        for start in range(0, len(asked), _AT_ONCE):
+            some = asked[start : start + _AT_ONCE]
+            rows = self.database.rows(f"SELECT word, passages FROM word_counts WHERE word IN ({_marks(some)})", *some)
+            found |= {word: count for word, count in rows if count > 0}
+        return found
 
     def _candidates(self, asked: Sequence[str], limit: int, documents: Sequence[int] | None) -> list[Passage]:
-        within = "" if documents is None else f"AND +rowid IN ({_OF.format(', '.join('?' * len(documents)))})"
+        within = "" if documents is None else f"AND +rowid IN ({_OF.format(_marks(documents))})"
         found = self.database.rows(
             f"SELECT rowid FROM passage_words WHERE passage_words MATCH ? {within} AND +rowid NOT IN ({_NOT_READY})"
             f" ORDER BY bm25(passage_words, {TITLE}, {HEADING}, 1.0) LIMIT ?",
@@ -121,7 +133,7 @@ class Index:
         rows = self.database.rows(
             "SELECT passages.id, path, title, heading, page, sheet, cells, text"
             " FROM passages JOIN documents ON documents.id = document_id"
-            f" WHERE state = 'ready' AND passages.id IN ({', '.join('?' * len(found))})",
+            f" WHERE state = 'ready' AND passages.id IN ({_marks(found)})",
             *(row[0] for row in found),
         )  # fmt: skip
         return [Passage(row[0], Path(row[1]) if row[1] else None, *row[2:]) for row in rows]
@@ -150,11 +162,15 @@ def _columns(title: str, heading: str, text: str) -> tuple[list[str], list[str],
 
 
 def _rare(holding: dict[str, int]) -> list[str]:
-    """The rarest words first, as many as ASKED allows."""
+    """The rarest words first, as many as ASKED and MOST_ASKED allow."""
     asked, looked_at = list[str](), 0
-    for word, count in sorted(holding.items(), key=lambda item: item[1]):
+    for word, count in sorted(holding.items(), key=lambda item: item[1])[:MOST_ASKED]:
         if asked and looked_at + count > ASKED:
             break
         asked.append(word)
         looked_at += count
     return asked
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))

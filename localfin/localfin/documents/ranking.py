@@ -1,4 +1,4 @@
-"""Scores a passage for a question: BM25 over title, headings and text, words side by side, and its best part.
+"""Scores a passage for a question: BM25 over title, headings and text, and words side by side; finds its best part.
 
 Every word of the question counts here, also the frequent ones that the index was not asked for. The score is the share
 of the highest that a passage can reach, so that it says how much of the question a passage holds.
@@ -13,21 +13,21 @@ from itertools import pairwise
 
 from localfin.documents.words import words
 
-K1 = 1.2
+K1 = 0.9
 """How soon more of the same word stops to count (Robertson and Zaragoza: BM25 and Beyond, 2009)."""
-B = 0.5
+B = 0.7
 """How much more of a word a long passage must hold than a short one: 0 not at all, 1 in proportion."""
 TITLE, HEADING = 3.0, 2.0
 """What a word in the title and in the headings counts, in words of the text."""
-SIDE_BY_SIDE = 0.5
-"""What two words of the question that follow each other count beside the words themselves."""
-PART = 1.0
-"""What the best part of the passage counts beside the whole."""
+OTHER_NAME = 0.6
+"""What a synonym is worth beside the name that was asked for."""
 
 QUOTE = 280
 """Characters of a quote at most."""
 
 _PART_END = re.compile(r"(?<=[.!?。])\s+|\n+")
+
+Words = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +35,15 @@ class Question:
     """A question as the ranking sees it."""
 
     weights: Mapping[str, float]
-    """Each word with what it is worth: how rare it is, less where it only stands for another."""
+    """Each word with what it is worth: how rare it is, less where it only says what to do."""
     pairs: Mapping[tuple[str, str], float]
     """Words that follow each other in the question, with what finding them so is worth."""
     words_of_passage: float
     """How many words a passage has on average."""
-
-    @property
-    def most(self) -> float:
-        """The score of a passage that holds everything, without end."""
-        return (K1 + 1 + PART) * sum(self.weights.values()) + SIDE_BY_SIDE * sum(self.pairs.values())
+    others: Mapping[Words, Sequence[Words]]
+    """What the question names, with its other names, which count where the passage lacks the first."""
+    most: float
+    """What a passage that holds all of the question is worth."""
 
 
 def rarity(passages: int, holding: int) -> float:
@@ -53,21 +52,28 @@ def rarity(passages: int, holding: int) -> float:
 
 
 def score(question: Question, title: str, heading: str, text: str) -> tuple[float, str]:
-    """The passage's share of the highest score, and the literal part of `text` that matches best."""
+    """The share of the question that the passage holds, and the literal part of `text` that matches best."""
     spans = parts(text)
     split = [words(text[start:end]) for start, end in spans]
     body = [word for part in split for word in part]
     in_title, in_heading, in_body = Counter(words(title)), Counter(words(heading)), Counter(body)
     length = 1 - B + B * len(body) / question.words_of_passage
-    found = 0.0
-    for word, worth in question.weights.items():
-        often = TITLE * in_title[word] + HEADING * in_heading[word] + in_body[word] / length
-        found += worth * (K1 + 1) * often / (K1 + often)
+
+    def often(word: str) -> float:
+        return TITLE * in_title[word] + HEADING * in_heading[word] + in_body[word] / length
+
+    found = sum(worth * _saturated(often(word)) for word, worth in question.weights.items())
+    for name, others in question.others.items():
+        if not all(map(often, name)):
+            worth = sum(question.weights[word] for word in name)
+            found += OTHER_NAME * worth * _saturated(max(min(map(often, other)) for other in others))
     beside = set(pairwise(body)) if question.pairs else set()
-    found += SIDE_BY_SIDE * sum(worth for pair, worth in question.pairs.items() if pair in beside)
-    best, worth = _best_part(question, split)
-    found += PART * worth
-    return found / question.most, _quote(text, spans, best)
+    found += sum(worth for pair, worth in question.pairs.items() if pair in beside)
+    return found / question.most, _quote(text, spans, _best_part(question, split))
+
+
+def _saturated(often: float) -> float:
+    return (K1 + 1) * often / (K1 + often)
 
 
 def parts(text: str) -> list[tuple[int, int]]:
@@ -78,14 +84,10 @@ def parts(text: str) -> list[tuple[int, int]]:
     return [(start, stop) for start, stop in zip(starts, stops, strict=True) if text[start:stop].strip()]
 
 
-def _best_part(question: Question, split: Sequence[Sequence[str]]) -> tuple[int, float]:
-    """Which part holds most of the question, and what its words are worth."""
-    best, most = 0, 0.0
-    for number, part in enumerate(split):
-        worth = sum(question.weights[word] for word in question.weights.keys() & set(part))
-        if worth > most:
-            best, most = number, worth
-    return best, most
+def _best_part(question: Question, split: Sequence[Sequence[str]]) -> int:
+    """Which part holds most of the question; the first of several."""
+    worth = [sum(question.weights[word] for word in question.weights.keys() & set(part)) for part in split]
+    return max(range(len(worth)), key=worth.__getitem__, default=0)
 
 
 def _quote(text: str, spans: Sequence[tuple[int, int]], best: int) -> str:

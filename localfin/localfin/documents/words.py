@@ -41,7 +41,7 @@ _UNIT_WORDS = {3: "thousand", 6: "million", 9: "billion", 12: "trillion"}
 _CURRENCIES = {
     "$": "usd", "€": "eur", "£": "gbp", "¥": "jpy", "₩": "krw", "원": "krw", "달러": "usd", "유로": "eur", "엔": "jpy"
 }  # fmt: skip
-_UNIT_OF_TABLE = re.compile(r"(천|백만|십억|조)?(원|달러|유로|엔)")
+_UNIT_OF_TABLE = re.compile(r"(천|만|백만|억|십억|조)?(원|달러|유로|엔)")
 _PARTICLES = frozenset("은는이가을를의에도와과로만")
 _QUESTION = re.compile(r"(?:무엇|누구|어디|언제|얼마|어떤|어느|무슨|어떻|어째|몇|왜|뭐|뭘|뭔).*")
 _QUESTION_END = re.compile(r"(?:이란|이?었나요?|였나요?|인가요?|인지요?|입니까|이에요|예요|이야|이냐|은요|는요)$")
@@ -61,22 +61,28 @@ _STEMMING = threading.Lock()
 
 def words(text: str) -> list[str]:
     """The words of a text, in order, as often as they stand in it; one place may give several."""
-    found = [word for match in _TOKEN.finditer(normal(text)) for word in _words_of(match)]
-    return found + [name.lower() for name in _NAMES.findall(text)]
+    composed = unicodedata.normalize("NFKC", text)
+    found = [word for match in _TOKEN.finditer(_without_case(composed)) for word in _words_of(match)]
+    return found + [name.lower() for name in _NAMES.findall(composed)]
 
 
 def question_words(text: str) -> list[Sequence[str]]:
     """The words of a question by the run of letters that gave them, without what only asks (`무엇인가요`, `how`)."""
+    composed = unicodedata.normalize("NFKC", text)
     runs = [
         _of_hangul(_asked_for(match[0])) if match.lastgroup == "hangul" else _words_of(match)
-        for match in _TOKEN.finditer(normal(text))
+        for match in _TOKEN.finditer(_without_case(composed))
     ]
-    return [run for run in runs if run] + [[name.lower()] for name in _NAMES.findall(text)]
+    return [run for run in runs if run] + [[name.lower()] for name in _NAMES.findall(composed)]
 
 
 def normal(text: str) -> str:
     """NFKC without case: what the spellings of one word have in common."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return _without_case(unicodedata.normalize("NFKC", text))
+
+
+def _without_case(composed: str) -> str:
+    return unicodedata.normalize("NFKC", composed.casefold())
 
 
 def _words_of(match: re.Match[str]) -> Sequence[str]:
@@ -104,14 +110,14 @@ def _words_of(match: re.Match[str]) -> Sequence[str]:
 def _of_hangul(run: str) -> tuple[str, ...]:
     """Pairs of syllables; a noun of one syllable with its particle alone, too; a table's unit in English words."""
     if len(run) < 2:
-        return () if run in _PARTICLES or not run else (_CURRENCIES.get(run, run),)
+        return () if run in _PARTICLES or run in ("", "년") else (_CURRENCIES.get(run, run),)
     noun = run[:-1] if run[-1] in _PARTICLES else run
     alone = (noun,) if len(noun) == 1 else ()
     unit = _UNIT_OF_TABLE.fullmatch(noun)
     if unit is None:
         return (*_pairs(run), *alone)
-    scale = (_UNIT_WORDS[_UNITS[unit[1]]],) if unit[1] else ()
-    return (*_pairs(run), *scale, _CURRENCIES[unit[2]])
+    scale = _UNIT_WORDS.get(_UNITS.get(unit[1], 0), "")
+    return (*_pairs(run), *([scale] if scale else []), _CURRENCIES[unit[2]])
 
 
 @lru_cache(65536)

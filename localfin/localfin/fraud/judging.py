@@ -14,6 +14,7 @@ import numpy as np
 from localfin.fraud.scorer.arithmetic import Doubles
 from localfin.fraud.scorer.model import Scorer, Verdict
 from localfin.fraud.signals import SIGNALS, Settings, Signal, compute
+from localfin_models.progress import Progress
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -72,15 +73,20 @@ Words = Callable[[Sequence[Checked]], Iterable[Explanation | None]]
 
 
 def judge(
-    con: "DuckDBPyConnection", scorer: Scorer, label_delay: timedelta, *, cluster: "Cluster | None" = None
+    con: "DuckDBPyConnection",
+    scorer: Scorer,
+    label_delay: timedelta,
+    *,
+    cluster: "Cluster | None" = None,
+    progress: Progress = lambda _done, _total: None,
 ) -> int:
     """Judges the rows of `transactions` that are new, and says how many.
 
     Makes the tables `signals`, `evidence`, `scores` and `contributions`. Labels younger than `label_delay` at a row's
     time are not looked at. With a `cluster` the history lies there. Raises InputRefused where the scorer
-    needs a signal that does not exist.
+    needs a signal that does not exist. `progress` is told of the signals' steps.
     """
-    compute(con, Settings(label_delay), rows="new", cluster=cluster)
+    compute(con, Settings(label_delay), rows="new", cluster=cluster, progress=progress)
     scorer.score(con, only_new=True)
     [(count,)] = con.execute("SELECT count(*) FROM scores").fetchall()
     return int(count)

@@ -23,17 +23,18 @@ _STYLE = """
 * { box-sizing: border-box }
 body { margin: 0 auto; padding: 32px 24px 64px; max-width: 1040px; background: var(--paper); color: var(--ink);
   font: 15px/1.55 system-ui, "Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans CJK KR", "Noto Sans KR", sans-serif;
-  overflow-wrap: anywhere }
+  overflow-wrap: anywhere; word-break: keep-all }
 h1 { font-size: 26px; line-height: 1.25; margin: 0 0 4px } h2 { font-size: 18px; margin: 40px 0 12px }
 .lead, .note, figcaption { color: var(--soft) } .lead { margin: 0 0 24px } .note { font-size: 13px }
 .tiles { display: flex; flex-wrap: wrap; gap: 12px; margin: 0 }
 .tiles > div { flex: 1 1 150px; background: var(--card); border-radius: 10px; padding: 14px 16px }
 .tiles dt { color: var(--soft); font-size: 13px } .tiles dd { margin: 0; font-size: 24px; font-weight: 600 }
 .suspicious { color: var(--suspicious) } .review { color: var(--review) } .normal { color: var(--normal) }
-figure { margin: 0 } svg { display: block; width: 100%; height: auto; color: var(--ink) }
+figure { margin: 0; overflow-x: auto } * + figure { margin-top: 16px }
+svg { display: block; width: 100%; min-width: 620px; height: auto; color: var(--ink) }
 .scroll { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-th { text-align: left; color: var(--soft); font-weight: 500; font-size: 13px; white-space: nowrap }
-th, td { padding: 8px 12px 8px 0; border-bottom: 1px solid var(--line); vertical-align: top }
+th { text-align: left; color: var(--soft); font-weight: 500; font-size: 13px }
+th, td { white-space: nowrap; padding: 8px 12px 8px 0; border-bottom: 1px solid var(--line); vertical-align: top }
 td.number, th.number { text-align: right }
 @media print { body { padding: 0; max-width: none } tr, figure { break-inside: avoid } }
 """

@@ -4,12 +4,17 @@ import itertools
 import json
 import random
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.localfin.fraud.desk import transactions, write_csv
 
 from localfin.engine.client import LlamaEngine
 from localfin.engine.events import LoadOptions
@@ -26,7 +31,7 @@ from localfin_models.catalog import STARTER
 TO_MEAN = Reason(
     "amount_to_mean", 1.2, {"amount": 50_000_000.0, "ratio": 32.5, "mean": 1_538_461.54, "count": 12.0}, ""
 )
-ABROAD = Reason("night_foreign", 0.9, {"hour": 3.0, "same": 0.0, "count": 12.0}, "")
+ABROAD = Reason("night_foreign", 0.9, {"hour": 3.0, "same": 0.0, "count": 12.0, "abroad": 1.0}, "")
 SPEED = Reason("travel_speed", 0.4, {"km": 9_021.0, "minutes": 30.0, "speed": 18_042.0}, "")
 GOOD = "The amount of 50,000,000 is 32.5 times what the customer spends on average (1,538,461.54)."
 
@@ -117,7 +122,17 @@ numbers = st.one_of(
     st.floats(0, 1e9, allow_nan=False).map(lambda x: round(x, 4)),
     st.floats(0, 1),
 )
-_BY_SENTENCE = {signal.sentence: signal for signal in SIGNALS}
+_BY_SENTENCE = {sentence.text: (signal, sentence) for signal in SIGNALS for sentence in signal.sentences}
+
+
+def evidence_for(signal, sentence, draw):
+    """What makes a signal say this sentence: its figures known, and of the others those that decide."""
+    return {
+        name: sentence.where.get(name)
+        if name in sentence.where or name not in sentence.fields
+        else float(of) if isinstance(of, int) else draw()
+        for name, of in signal.evidence.items()
+    }  # fmt: skip
 
 
 @settings(deadline=None, max_examples=150)
@@ -125,10 +140,8 @@ _BY_SENTENCE = {signal.sentence: signal for signal in SIGNALS}
 def test_every_text_that_may_be_said_holds_and_no_other_figure_does(data):
     reasons = []
     for sentence in data.draw(st.lists(st.sampled_from(list(_BY_SENTENCE)), min_size=1, max_size=3, unique=True)):
-        signal = _BY_SENTENCE[sentence]
-        evidence = {
-            name: float(of) if isinstance(of, int) else data.draw(numbers) for name, of in signal.evidence.items()
-        }
+        signal, said = _BY_SENTENCE[sentence]
+        evidence = evidence_for(signal, said, lambda: data.draw(numbers))
         reasons.append(Reason(signal.name, 1.0, evidence, ""))
     language = data.draw(st.sampled_from(["ko", "en"]))
     wording = wording_of(reasons, language)
@@ -138,6 +151,8 @@ def test_every_text_that_may_be_said_holds_and_no_other_figure_does(data):
     )
     assert holds(text, reasons, wording)
     digits = [match.start() for match in re.finditer(r"\d", text)]
+    if not digits:  # that it was made abroad
+        return
     at = data.draw(st.sampled_from(digits))
     other = text[:at] + data.draw(st.sampled_from([d for d in "123456789" if d != text[at]])) + text[at + 1 :]
     assert not holds(other, reasons, wording) or other in _texts(wording)
@@ -169,13 +184,13 @@ def test_money_in_man_is_offered_where_it_is_exact():
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])
-def test_phrases_belong_to_sentences_and_use_their_figures_only(language):
+def test_every_sentence_has_phrases_that_use_its_figures_only(language):
+    assert PHRASES[language].keys() == _BY_SENTENCE.keys()
     for sentence, phrases in PHRASES[language].items():
         fields = set(re.findall(r"{(\w+)", sentence))
-        assert sentence in _BY_SENTENCE
+        assert phrases
         assert all(set(re.findall(r"{(\w+)", phrase)) <= fields for phrase in phrases)
         assert all((max(phrase) >= "가") == (language == "ko") for phrase in phrases)
-    assert PHRASES["ko"].keys() == PHRASES["en"].keys()
 
 
 def test_the_weightiest_reason_is_always_said_and_none_twice():
@@ -187,11 +202,15 @@ def test_the_weightiest_reason_is_always_said_and_none_twice():
         assert not pattern.fullmatch(text)
 
 
-def test_a_reason_with_an_unknown_figure_is_left_to_the_template():
+def test_a_reason_with_an_unknown_figure_says_what_is_known_and_nothing_where_nothing_is():
     unknown = Reason("night", 1.0, {"hour": 3.0, "night": None, "count": 12.0}, "")
-    assert wording_of([unknown], "en") is None
-    assert len(wording_of([unknown, TO_MEAN], "en").choices) == 1
-    assert template([unknown], "en") == "At 3 h; - of the customer's 12 transactions before were at night."
+    assert wording_of([unknown], "en").pattern.fullmatch("It was made at 3 h.")
+    assert template([unknown], "en") == "The transaction was made at 3 h."
+    assert template([unknown], "ko") == "3시 거래."
+    nothing = Reason("amount", 1.0, {"amount": None}, "")
+    assert wording_of([nothing], "en") is None
+    assert len(wording_of([nothing, TO_MEAN], "en").choices) == 1
+    assert template([nothing], "en") == "amount."
 
 
 # Explanations
@@ -227,6 +246,11 @@ def test_only_the_flagged_are_explained_and_the_order_is_the_rows(loaded):
     assert [explanation and explanation.by for explanation in found] == [None, "model", None, "model", None]
     [(_shared, questions)] = engine.asked_many
     assert len(questions) == 2
+
+
+def test_a_run_is_known_by_its_models_hash_and_not_by_its_name(starter):
+    made_from = Explainer(starter, "all", "ko").made_from
+    assert made_from == {"which": "all", "language": "ko", "model": sha256(STARTER.read_bytes()).hexdigest()}
 
 
 def test_no_reasons_no_question(loaded):
@@ -275,10 +299,9 @@ def starter():
 def test_the_starter_model_words_every_signal_and_the_same_again(starter, language):
     random.seed(5)
     reasons = [
-        Reason(signal.name, 1.0, {f: float(s) if isinstance(s, int) else float(random.randrange(90)) for f, s in
-                                  signal.evidence.items()}, "")
-        for signal in _BY_SENTENCE.values()
-    ]  # fmt: skip
+        Reason(signal.name, 1.0, evidence_for(signal, sentence, lambda: float(random.randrange(90))), "")
+        for signal, sentence in _BY_SENTENCE.values()
+    ]
     rows = [checked(at, reasons=reasons[at : at + 3]) for at in range(0, len(reasons), 3)]
     explainer = Explainer(starter, "all", language)
     found = list(explainer(rows))
@@ -320,3 +343,32 @@ def test_a_model_that_is_not_there_is_said_before_anything_is_judged(run, files)
     done = run("fraud", "check", new, "--history", history, "--explain", "flagged", "-m", "missing")
     assert (done.returncode, done.stdout) == (4, "")
     assert "there is no model missing" in done.stderr
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="kills as Linux has them")
+def test_a_killed_run_goes_on_with_the_same_model_whatever_its_name(run, environment, tmp_path):
+    new = write_csv(tmp_path / "new.csv", transactions(120))
+    (tmp_path / "copy.gguf").write_bytes(STARTER.read_bytes())
+    (tmp_path / "other.gguf").write_bytes(STARTER.read_bytes().replace(b"starter", b"charter", 1))
+    out = tmp_path / "out.jsonl"
+    arguments = ["fraud", "check", str(new), "-o", str(out), "--explain", "all", "--language", "ko"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "localfin", *arguments], env=environment, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    part = tmp_path / "out.jsonl.part"
+    while process.poll() is None and not (part.exists() and part.stat().st_size):
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    done = part.read_bytes().count(b"\n")
+    assert 0 < done < 120
+    other = run(*arguments, "--resume", "-m", tmp_path / "other.gguf")
+    assert (other.returncode, part.read_bytes().count(b"\n")) == (3, done)
+    assert "is of another run" in other.stderr
+    same = run(*arguments, "--resume", "-m", tmp_path / "copy.gguf")
+    assert same.returncode == 0, same.stderr
+    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert [row["id"] for row in rows] == [row[0] for row in transactions(120)]
+    assert all(row["explanation"] for row in rows)

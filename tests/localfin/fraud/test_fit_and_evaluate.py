@@ -122,9 +122,26 @@ def test_fit_replaces_nothing_and_makes_no_folder(labelled: Path, tmp_path: Path
         call("fit", tmp_path / "none.csv", "--label", "fraud", "-o", tmp_path / "s.json")
 
 
+def test_it_is_told_how_far_the_signals_are_where_they_are_many(
+    labelled: Path, scorer: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call("evaluate", labelled, "--scorer", scorer)
+    assert "signals" not in capsys.readouterr().err
+    monkeypatch.setattr("localfin.commands.fraud.shared._MANY", 100)
+    call("evaluate", labelled, "--scorer", scorer)
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("signals")]
+    assert len(told) > 5
+    assert [line.split()[1] for line in told[-1:]] == ["100"]
+    assert re.search(r" (\d+)/\1 steps ", told[-1])
+
+
 def test_evaluate_never_tests_on_what_was_learned(labelled: Path, scorer: Path, tmp_path: Path) -> None:
     with pytest.raises(InputRefused, match="may have learned"):
         call("evaluate", labelled, "--scorer", scorer, "--from", "2024-03-20")
+    with pytest.raises(NotFound, match="no does not exist"):
+        call("evaluate", labelled, "--scorer", scorer, "--html", tmp_path / "no" / "page.html")
+    with pytest.raises(InputRefused, match="exists"):
+        call("evaluate", labelled, "--scorer", scorer, "--html", scorer)
     early = made(tmp_path / "early.csv", seed=1, until="2024-03-20")
     with pytest.raises(LocalfinError, match="no transaction from"):
         call("evaluate", early, "--scorer", scorer)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, matthews_corrcoef, roc_auc_score
 
-from localfin.fraud.evaluate.metrics import auc_roc, average_precision, card_precision, mcc
+from localfin.fraud.evaluation.metrics import auc_roc, average_precision, card_precision, mcc
 
 
 def _case(seed: int, ties: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tests.localfin.fraud.window_signals import CARDS, DELAY, make_signals, make_transactions, read_cards
 
-from localfin.fraud.evaluate import evaluate, score_baselines
+from localfin.fraud.evaluation import evaluate, score_baselines
 from localfin.fraud.scorer import Capacity, Thresholds, fit, read, write
 from localfin.fraud.scorer.file import text
 from localfin.fraud.scorer.learning import machine
@@ -201,7 +201,7 @@ def test_too_little_to_learn_from_is_refused(data: tuple[duckdb.DuckDBPyConnecti
 def test_scoring_imports_no_learning(environment: dict[str, str]) -> None:
     code = (
         "import sys; from localfin.fraud.scorer import default_scorecard, read, write; default_scorecard();"
-        "import localfin.fraud.scorer.tables, localfin.fraud.evaluate.weeks; print(*sys.modules)"
+        "import localfin.fraud.scorer.tables, localfin.fraud.evaluation.weeks; print(*sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert not {"interpret", "sklearn", "pandas", "scipy", "joblib"} & set(run.stdout.split())

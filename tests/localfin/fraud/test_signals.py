@@ -1,10 +1,10 @@
 """Every signal against plain Python on random tables and against numbers worked out by hand."""
 
+import itertools
 import random
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta, timezone
-from string import Formatter
 from typing import Any
 
 import duckdb
@@ -20,6 +20,7 @@ from localfin.fraud.signals.engine import evidence_query, joins, measured, signa
 from localfin.fraud.signals.stage import Wanted
 from localfin.fraud.signals.stages import stages
 from localfin_models.errors import InputRefused
+from localfin_models.language import translated
 
 HOUR = timedelta(hours=1)
 WEEK = Settings(label_delay=7 * DAY)
@@ -434,11 +435,58 @@ def test_a_sentence_in_korean(con: duckdb.DuckDBPyConnection, monkeypatch: pytes
     assert named["count_7d"].say(evidence(con, [1])[1]) == "직전 7일 동안 고객의 거래 1건"
 
 
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_no_sentence_says_what_is_not_known(con: duckdb.DuckDBPyConnection, language: str) -> None:
+    """Of every known signal, in tables that lack customers, countries, counterparties, labels or a past."""
+    table = random_table(7)
+    lacking = [
+        {"customer": None},
+        {"country": None},
+        {"customer": None, "country": "KR"},
+        {"customer": None, "country": "US", "counterparty": None},
+        {"currency": "USD", "label": None},
+        {},
+    ]
+    said: set[str] = set()
+    for gaps in lacking:
+        rows = [replaced(each, is_new=True, **gaps) for each in table]
+        found = signals(con, rows)
+        for row, measures in evidence(con, [each.row for each in rows]).items():
+            for signal in SIGNALS:
+                if found[row][signal.name] is None:
+                    continue
+                figures = signal.figures(measures)
+                [text] = signal.say_all([list(figures.values())], language)
+                kept = next(each for each in signal.sentences if each.fits(figures))
+                assert text != signal.name, figures
+                pattern = re.sub(r"\\{\w+(?::%)?\\}", r"-?[\\d,.]+%?", re.escape(translated(kept.text, language)))
+                assert re.fullmatch(pattern, text), text
+                if "abroad" in kept.text:
+                    assert found[row]["foreign_use"] == 1
+                if "just under" in kept.text or "home country" in kept.text:
+                    assert found[row][signal.name] == 0
+                said.add(kept.text)
+    assert said == {each.text for signal in SIGNALS for each in signal.sentences}
+
+
+def test_whatever_is_missing_no_sentence_has_a_gap() -> None:
+    """Every signal with every part of its evidence missing, those included that no table can lack."""
+    for signal in SIGNALS:
+        names = list(signal.evidence)
+        for known in itertools.product((True, False), repeat=len(names)):
+            row = [1.0 if each else None for each in known]
+            for language in ("ko", "en"):
+                [text] = signal.say_all([row], language)
+                assert not re.search(r"-|None|nan|[{}]", text), text
+                if not any(known):
+                    assert text == signal.name
+
+
 def test_declarations_are_whole() -> None:
     assert len({signal.name for signal in SIGNALS}) == len(SIGNALS)
     for signal in SIGNALS:
-        fields = {name for _text, name, _spec, _conversion in Formatter().parse(signal.sentence) if name}
-        assert fields <= signal.evidence.keys()
+        for sentence in signal.sentences:
+            assert {*sentence.fields, *sentence.where} <= signal.evidence.keys()
         assert signal.evidence
         assert signal.unit
 

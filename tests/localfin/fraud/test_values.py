@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from localfin import amounts
 from localfin.fraud.transactions import moments, values
-from localfin.fraud.transactions.convert import time_sql
+from localfin.fraud.transactions.time_sql import time_sql
 
 
 @pytest.mark.parametrize(

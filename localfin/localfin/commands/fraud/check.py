@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from localfin.commands.fraud.explain import EXPLAIN, LANGUAGE, MODEL, explainer
-from localfin.commands.fraud.shared import COLUMNS, ENGINE, STRICT, Delay, history_read, say_read, scorer_of
+from localfin.commands.fraud.shared import COLUMNS, ENGINE, STRICT, Delay, computing, history_read, say_read, scorer_of
 from localfin.fraud.database import database
 from localfin.fraud.output import forms
 from localfin.fraud.output.lines import json_line, verdict_word
@@ -18,7 +18,7 @@ from localfin.fraud.output.part import fingerprint, open_part, refuse_output
 from localfin.text import clean_text
 from localfin_models.files import file_sha256
 from localfin_models.language import _, ui_language
-from localfin_models.progress import ProgressBar
+from localfin_models.progress import ProgressBar, unwatched
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -94,12 +94,13 @@ def check(
         history_read(con, history, engine, columns=named, strict=strict) as cluster,
     ):
         _read(con, new, tx, columns or {}, alone=history is None, strict=strict)
-        count = judge(con, scorer, delay, cluster=cluster)
+        with computing(con) if cluster is None else unwatched() as progress:
+            count = judge(con, scorer, delay, cluster=cluster, progress=progress)
         if out is None:
             counts = _print(judged(con, scorer, words=words), count, as_json=as_json)
         else:
             facts = {"tx": tx, "delay": delay.total_seconds(), "columns": columns, "history": history}
-            spoken = {"ui": ui_language(), "explain": which, "language": language, "model": model}
+            spoken = {"ui": ui_language(), "words": None if words is None else dict(words.made_from)}
             with open_part(out, _made_from(inputs, {**facts, **spoken}), resume=resume) as part:
                 counts = part.counts
                 after = counts.total()

@@ -3,21 +3,17 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
 import click
 
-from localfin.commands.fraud.shared import COLUMNS, ENGINE, STRICT, Delay, history_read
-from localfin.fraud.database import ZONE, database, span
+from localfin.commands.fraud.shared import COLUMNS, ENGINE, STRICT, Delay, computing, day, history_read, refuse_existing
+from localfin.fraud.database import database
 from localfin.text import clean_text
-from localfin_models.errors import InputRefused, NotFound
 from localfin_models.language import _
-from localfin_models.progress import ProgressBar
+from localfin_models.progress import ProgressBar, Watched
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
     from localfin.fraud.scorer import Capacity, Costs, Scorer
 
 
@@ -65,29 +61,17 @@ def fit(
     columns: Mapping[str, str] | None,
     strict: bool,
 ) -> None:
-    from localfin.fraud.scorer import fit as learn
     from localfin.fraud.scorer import write
-    from localfin.fraud.signals import Settings, compute
+    from localfin.fraud.training import Watch, train
 
     policy = _policy(capacity, cost)
-    _refuse_output(out)
+    refuse_existing(out)
     named = {**(columns or {}), "label": label}
     with database() as con, history_read(con, history, engine, columns=named, strict=strict) as cluster:
-        until = _day(span(con) if cluster is None else cluster.span, as_of, label_delay)
-        since: Literal["all"] | datetime = (
-            "all" if train_days is None else until - label_delay - timedelta(days=train_days)
-        )
-        if cluster is not None:
-            compute(con, Settings(label_delay), rows=since, cluster=cluster)  # which brings the transactions here
-        learnable = _learnable(con, until - label_delay, train_days)
-        _say(_("{rows:,} transactions whose label was known on {day:%Y-%m-%d}").format(rows=learnable, day=until))
-        if cluster is None:
-            compute(con, Settings(label_delay), rows=since)
-        with ProgressBar(_("learning"), unit=_("machines"), of_unit=1) as progress:
-            scorer = learn(
-                con, as_of=until, label_delay=label_delay, train_days=train_days, label_column=label, policy=policy,
-                progress=progress,
-            )  # fmt: skip
+        scorer = train(
+            con, label=label, label_delay=label_delay, as_of=day(as_of), train_days=train_days, policy=policy,
+            cluster=cluster, watch=Watch(_say_known, lambda: computing(con), _learning),
+        )  # fmt: skip
     write(out, scorer)
     _say_learned(out, scorer)
 
@@ -100,49 +84,12 @@ def _policy(capacity: float | None, cost: float | None) -> "Capacity | Costs":
     return Capacity(100 if capacity is None else capacity) if cost is None else Costs(1, cost)
 
 
-def _refuse_output(out: Path) -> None:
-    """Before anything is read."""
-    if out.is_symlink() or out.exists():
-        raise InputRefused(_("{out} exists; give another name").format(out=out))
-    if not out.parent.is_dir():
-        raise NotFound(_("{path} does not exist").format(path=out.parent))
+def _learning() -> Watched:
+    return ProgressBar(_("learning"), unit=_("machines"), of_unit=1)
 
 
-def _day(span: tuple[datetime, datetime], as_of: datetime | None, label_delay: timedelta) -> datetime:
-    """The beginning of that day in the desk's zone; without one just behind the last transaction.
-
-    Raises InputRefused for a day on which no label was known, or from which on none became known any more.
-    """
-    begins, ends = span
-    zone = ZoneInfo(ZONE)
-    if as_of is None:
-        return ends + timedelta(microseconds=1)
-    day = as_of.replace(tzinfo=zone)
-    if not begins + label_delay < day <= ends + label_delay + timedelta(days=1):
-        raise InputRefused(
-            _(
-                "--as-of {day:%Y-%m-%d} lies outside: labels of {first:%Y-%m-%d} to {last:%Y-%m-%d} become known "
-                "{delay:g} days later"
-            ).format(
-                day=day,
-                first=begins.astimezone(zone),
-                last=ends.astimezone(zone),
-                delay=label_delay / timedelta(days=1),
-            )
-        )
-    return day
-
-
-def _learnable(con: "DuckDBPyConnection", until: datetime, train_days: float | None) -> int:
-    """Forgets what happened later, which nothing learned may see; gives the number of rows to learn from."""
-    from localfin.fraud.scorer.training_rows import utc
-
-    con.execute("DELETE FROM transactions WHERE time >= ?", [utc(until)])
-    since = datetime.min if train_days is None else utc(until) - timedelta(days=train_days)
-    [(rows,)] = con.execute(
-        "SELECT count(*) FROM transactions WHERE label IS NOT NULL AND time >= ?", [since]
-    ).fetchall()
-    return int(rows)
+def _say_known(rows: int, day: datetime) -> None:
+    _say(_("{rows:,} transactions whose label was known on {day:%Y-%m-%d}").format(rows=rows, day=day))
 
 
 def _say(text: str) -> None:

@@ -3,16 +3,18 @@
 import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import click
 
 from localfin.fraud.database import ZONE
 from localfin.text import clean_text
-from localfin_models.errors import InputRefused
+from localfin_models.errors import InputRefused, NotFound
 from localfin_models.language import _
+from localfin_models.progress import Progress, ProgressBar, unwatched
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 """Bad rows that are named; the rest is counted."""
+_MANY = 100_000
+"""Transactions from which on their signals take seconds."""
 
 
 class Delay(click.ParamType[timedelta]):
@@ -112,6 +116,28 @@ def history_read(
         with connect(engine) as cluster:
             say_read(cluster.read(history, columns=columns, zone=ZONE), history, strict=strict)
             yield cluster
+
+
+def refuse_existing(out: Path) -> None:
+    """Before anything is read. Raises InputRefused for what exists, NotFound for a folder that is not there."""
+    if out.is_symlink() or out.exists():
+        raise InputRefused(_("{out} exists; give another name").format(out=out))
+    if not out.parent.is_dir():
+        raise NotFound(_("{path} does not exist").format(path=out.parent))
+
+
+def day(named: datetime | None) -> datetime | None:
+    """The beginning of a day in the desk's zone."""
+    return None if named is None else named.replace(tzinfo=ZoneInfo(ZONE))
+
+
+@contextmanager
+def computing(con: "DuckDBPyConnection") -> Generator[Progress]:
+    """How far the signals are, on stderr, where the transactions are many."""
+    [(count,)] = con.execute("SELECT count(*) FROM transactions").fetchall()
+    watched = ProgressBar(_("signals"), unit=_("steps"), of_unit=1) if count >= _MANY else unwatched()
+    with watched as progress:
+        yield progress
 
 
 def say_read(report: "ReadReport", name: str, *, strict: bool) -> None:

@@ -41,6 +41,13 @@ class Explainer:
         self._language: Language = language
         self._beginning = beginning(language)
         self._asks = True
+        model = engine.model
+        self.made_from: Mapping[str, str | None] = {
+            "which": which,
+            "language": language,
+            "model": None if model is None else model.sha256,
+        }
+        """What decides about the texts."""
 
     def __call__(self, rows: Sequence[Checked]) -> Iterator[Explanation | None]:
         """For each row in order, as soon as it is there; None for those that need none."""

@@ -11,16 +11,16 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["money", "times", "share", "count", "days", "hours", "clock", "minutes", "km", "speed"]
+Kind = Literal["money", "times", "share", "count", "days", "hours", "clock", "minutes", "km", "speed", "flag"]
 Language = Literal["ko", "en"]
 
 _KINDS: dict[str, Kind] = {
     "amount": "money", "sum": "money", "mean": "money", "max": "money", "deviation": "money", "threshold": "money",
     "ratio": "times", "z": "times", "risk": "share", "overall": "share", "days": "days", "since": "days",
     "pause": "days", "usual": "days", "hours": "hours", "hour": "clock", "minutes": "minutes", "km": "km",
-    "speed": "speed",
+    "speed": "speed", "abroad": "flag",
 }  # fmt: skip
-"""By the fields of the signals' sentences; every other field counts something."""
+"""By the fields of the signals' evidence; every other field counts something. No text writes a flag as a figure."""
 
 _DISPLAYED = 2  # decimals of a figure in a sentence; of a percentage one
 _TOLERATED = 0.05

@@ -1,4 +1,4 @@
-"""Other words for the signals' statements, beside the sentences themselves. Data; figures' names are the signals'.
+"""Other words for every statement of the signals, beside the sentences themselves. Data; figures' names are theirs.
 
 Every phrase says no more than its sentence. No Korean particle that depends on a figure's sound follows one.
 """
@@ -39,6 +39,27 @@ _PAUSE = "{pause} d since the customer's transaction before; {usual} d apart on 
 _COUNT = "{count} transactions of the customer in the {days} d before"
 _PAYERS = "{new} of {payers} customers paid the counterparty for the first time in the {days} d before"
 _SMALL = "{small} amounts that are small for the customer in the {hours} h before"
+_SUM = "{sum} spent by the customer in {count} transactions in the {days} d before"
+_MEAN = "{mean} is the mean of the customer's {count} amounts in the {days} d before"
+_COUNTERPARTIES = "{counterparties} counterparties of the customer in {count} transactions in the {days} d before"
+_AMOUNT = "The amount is {amount}"
+_LARGEST = "{amount} against at most {max} in the customer's {count} amounts before"
+_SINCE_GOOD = "{since} d since the last transaction at the counterparty that is known to be no fraud"
+_WITH = "{before} transactions of the customer with this counterparty before"
+_TO_NEW = "{amount} to a counterparty with {before} transactions before; the customer's mean is {mean}"
+_TO_NEW_ALONE = "{amount} to a counterparty with {before} transactions of the customer before"
+_WEEKDAY = "{same} of the customer's {count} transactions before were on this day of the week"
+_HOUR_ALONE = "The transaction was made at {hour} h"
+_ABROAD = "The transaction was made abroad"
+_AT_HOME = "The transaction was made in the home country"
+_HOUR_ABROAD = "The transaction was made at {hour} h abroad"
+_HOUR_AT_HOME = "The transaction was made at {hour} h in the home country"
+_NOT_UNDER = "{amount} is not just under the reporting threshold of {threshold}"
+_PREVIOUS = "{pause} d since the customer's transaction before"
+_DORMANT = "The customer was inactive for {pause} d until the last {days} d, with {count} transactions since"
+_PAYERS_ALL = "{payers} customers paid the counterparty in the {days} d before"
+_NEW_COUNTERPARTIES = "{new} of the customer's {counterparties} counterparties in the {days} d before were new"
+_LARGE = "{large} amounts that are large for the customer in the {days} d before"
 
 PHRASES: Mapping[Language, Mapping[str, tuple[str, ...]]] = {
     "en": {
@@ -70,6 +91,37 @@ PHRASES: Mapping[Language, Mapping[str, tuple[str, ...]]] = {
         _COUNT: ("The customer made {count} transactions in the {days} d before",),
         _PAYERS: ("In the {days} d before, {new} of the counterparty's {payers} payers were new to it",),
         _SMALL: ("In the {hours} h before, the customer made {small} payments that are unusually small",),
+        _SUM: ("In the {days} d before, the customer spent {sum} in {count} transactions",),
+        _MEAN: ("Over the {days} d before, the customer's {count} amounts had a mean of {mean}",),
+        _COUNTERPARTIES: (
+            "In the {days} d before, the customer dealt with {counterparties} counterparties in {count} transactions",
+        ),
+        _AMOUNT: ("It is an amount of {amount}",),
+        _LARGEST: ("The customer's largest of {count} amounts before was {max}; this one is {amount}",),
+        _SINCE_GOOD: ("The last transaction at the counterparty known to be no fraud was {since} d ago",),
+        _WITH: ("The customer had {before} transactions with this counterparty before",),
+        _TO_NEW: (
+            "An amount of {amount}, where the customer's mean is {mean}, went to a counterparty with {before} "
+            "transactions before",
+        ),
+        _TO_NEW_ALONE: ("An amount of {amount} went to a counterparty with {before} transactions before",),
+        _WEEKDAY: ("On this day of the week lay {same} of the customer's {count} earlier transactions",),
+        _HOUR_ALONE: ("It was made at {hour} h",),
+        _ABROAD: ("It was made abroad",),
+        _AT_HOME: ("It was made in the home country",),
+        _HOUR_ABROAD: ("It was made abroad at {hour} h",),
+        _HOUR_AT_HOME: ("It was made in the home country at {hour} h",),
+        _NOT_UNDER: ("The amount of {amount} does not lie just under the reporting threshold of {threshold}",),
+        _PREVIOUS: ("The customer's last transaction was {pause} d before",),
+        _DORMANT: (
+            "After a pause of {pause} d the customer became active in the last {days} d, with {count} transactions "
+            "since",
+        ),
+        _PAYERS_ALL: ("In the {days} d before, the counterparty was paid by {payers} customers",),
+        _NEW_COUNTERPARTIES: (
+            "In the {days} d before, {new} of {counterparties} counterparties were new to the customer",
+        ),
+        _LARGE: ("In the {days} d before, the customer made {large} payments that are unusually large",),
     },
     "ko": {
         _TO_MEAN: (
@@ -97,6 +149,27 @@ PHRASES: Mapping[Language, Mapping[str, tuple[str, ...]]] = {
         _COUNT: ("고객은 직전 {days}일 동안 {count}건을 거래했습니다",),
         _PAYERS: ("직전 {days}일 동안 이 상대와 거래한 고객 {payers}명 가운데 {new}명은 처음입니다",),
         _SMALL: ("직전 {hours}시간 동안 고객에게는 이례적으로 작은 금액 {small}건이 있었습니다",),
+        _SUM: ("고객은 직전 {days}일 동안 {count}건, 합계 {sum} 규모로 거래했습니다",),
+        _MEAN: ("직전 {days}일 동안의 고객 거래 {count}건은 평균 {mean} 수준입니다",),
+        _COUNTERPARTIES: ("고객은 직전 {days}일 동안 {counterparties}곳과 {count}건을 거래했습니다",),
+        _AMOUNT: ("이번 거래 금액: {amount}",),
+        _LARGEST: ("고객의 과거 {count}건 중 최대 금액 {max}, 이번 금액 {amount}",),
+        _SINCE_GOOD: ("거래 상대에서 정상으로 확인된 마지막 거래는 {since}일 전입니다",),
+        _WITH: ("고객은 이 상대와 전에 {before}건을 거래했습니다",),
+        _TO_NEW: ("고객 평균이 {mean} 수준인데, 과거 거래가 {before}건인 상대에게 보낸 금액 {amount}",),
+        _TO_NEW_ALONE: ("고객의 과거 거래가 {before}건인 상대에게 보낸 금액 {amount}",),
+        _WEEKDAY: ("고객의 이전 거래 {count}건 가운데 같은 요일의 거래는 {same}건입니다",),
+        _HOUR_ALONE: ("{hour}시에 이루어진 거래입니다",),
+        _ABROAD: ("해외에서 이루어진 거래입니다",),
+        _AT_HOME: ("국내에서 이루어진 거래입니다",),
+        _HOUR_ABROAD: ("{hour}시에 해외에서 이루어진 거래입니다",),
+        _HOUR_AT_HOME: ("{hour}시에 국내에서 이루어진 거래입니다",),
+        _NOT_UNDER: ("보고 기준 {threshold} 바로 아래에 있지 않은 금액 {amount}",),
+        _PREVIOUS: ("고객의 직전 거래로부터 {pause}일이 지났습니다",),
+        _DORMANT: ("고객은 {pause}일의 공백 뒤 최근 {days}일 안에 거래를 재개했고, 그동안 {count}건을 거래했습니다",),
+        _PAYERS_ALL: ("직전 {days}일 동안 이 상대와 거래한 고객은 {payers}명입니다",),
+        _NEW_COUNTERPARTIES: ("직전 {days}일 동안 고객의 거래 상대 {counterparties}곳 가운데 {new}곳은 처음입니다",),
+        _LARGE: ("직전 {days}일 동안 고객에게는 이례적으로 큰 금액 {large}건이 있었습니다",),
     },
 }
 """By the English sentence, which is the key of its translation, too."""

@@ -20,7 +20,7 @@ MOST_STATED = 3
 Phrase = tuple[tuple[str, ...], ...]
 """A sentence in parts, each with the ways in which it may be written."""
 
-_SENTENCES = {signal.name: signal.sentence for signal in SIGNALS}
+_SENTENCES = {signal.name: signal.sentences for signal in SIGNALS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +65,26 @@ class Wording:
 
 
 def wording_of(reasons: Sequence[Reason], language: Language) -> Wording | None:
-    """For the weightiest reasons whose figures are all known; None where that is none of them."""
+    """For the weightiest reasons that have a sentence whose figures are known; None where none has."""
     choices: list[tuple[Phrase, ...]] = []
     for reason in reasons:
-        figures, sentence = figures_of(reason.evidence), _SENTENCES[reason.signal]
-        templates = [translated(sentence, language), *PHRASES[language].get(sentence, ())]
-        phrases = [phrase for template in templates if (phrase := _phrase(template, figures, language))]
-        if phrases and tuple(phrases) not in choices:
-            choices.append(tuple(phrases))
+        sentence = next((each.text for each in _SENTENCES[reason.signal] if each.fits(reason.evidence)), None)
+        if sentence is None:
+            continue
+        figures = figures_of(reason.evidence)
+        templates = [translated(sentence, language), *PHRASES[language][sentence]]
+        phrases = tuple(_phrase(template, figures, language) for template in templates)
+        if phrases not in choices:
+            choices.append(phrases)
     return Wording(tuple(choices[:MOST_STATED]), language) if choices else None
 
 
 def _phrase(template: str, figures: Mapping[str, Figure], language: Language) -> Phrase:
-    """Empty where a figure is not known."""
     parts: list[tuple[str, ...]] = []
     for text, field, _spec, _conversion in string.Formatter().parse(template.rstrip(".") + "."):
         if text:
             parts.append((text,))
         if field is not None:
-            if field not in figures:
-                return ()
             parts.append(tuple(written(figures[field], language)))
     return tuple(parts)
 

@@ -3,6 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
+from localfin.text import clean_text
 from localfin_models.language import _
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ def json_line(checked: "Checked") -> str:
         for reason in checked.reasons
     ]
     facts = {"id": checked.id, "verdict": checked.verdict, "score": round(checked.score, _DECIMALS)}
-    words = {"explanation": checked.explanation, "explained_by": checked.explained_by}
+    explanation = None if checked.explanation is None else clean_text(checked.explanation)
+    words = {"explanation": explanation, "explained_by": checked.explained_by}
     return _ENCODE({**facts, "reasons": reasons, **words})
 
 

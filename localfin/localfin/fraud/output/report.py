@@ -21,12 +21,12 @@ _BINS = 50
 _COLOURS = {"normal": "#8a94a6", "review": "#c98500", "suspicious": "#c8372d"}
 _STYLE = """
 article { border-top: 1px solid var(--line); padding: 16px 0; display: grid; gap: 4px 24px;
-  grid-template-columns: minmax(200px, 1fr) 2fr } article h3 { margin: 0; font-size: 15px }
+  grid-template-columns: minmax(200px, 1fr) 2fr } article h3 { margin: 0; font-size: 14px }
 article .facts { color: var(--soft); font-size: 13px; margin: 2px 0 0 }
 article .score { font-size: 20px; font-weight: 600; font-variant-numeric: tabular-nums }
 .pill { border: 1px solid currentColor; border-radius: 99px; padding: 1px 9px; font-size: 12px; vertical-align: 2px }
 .reasons { list-style: none; margin: 0; padding: 0 } .reasons li { margin: 0 0 8px; font-size: 14px }
-.bar { height: 5px; border-radius: 3px; background: currentColor; margin-top: 3px }
+.bar { height: 4px; border-radius: 2px; background: currentColor; margin-top: 3px; opacity: 0.7 }
 .words { margin: 4px 0 10px; font-size: 14px } .signals { display: grid; gap: 4px 12px; align-items: center;
   grid-template-columns: max-content 1fr max-content; font-size: 14px } .signals .bar { height: 10px; margin: 0;
   color: #3b76d0 } @media (max-width: 640px) { article { grid-template-columns: 1fr } }
@@ -45,7 +45,7 @@ def report(rows: "Callable[[], Iterator[Row]]", scorer: "Scorer") -> Iterator[st
     ]  # fmt: skip
     edges = [at / _BINS for at in range(_BINS + 1)]
     plot = bars(
-        seen.bins, edges, x_label=_("score"), y_label=_("transactions"), marks=marks, log=True,
+        seen.bins, edges, x_label=_("score"), y_label=_("number of transactions"), marks=marks, log=True,
         colours=[_colour(low, high, scorer) for low, high in pairwise(edges)],
     )  # fmt: skip
     yield from page(
@@ -54,7 +54,7 @@ def report(rows: "Callable[[], Iterator[Row]]", scorer: "Scorer") -> Iterator[st
             count=seen.verdicts.total(), first=seen.first, last=seen.last
         ),
         [
-            tiles([(_("transactions"), f"{seen.verdicts.total():,}", ""), *counts]),
+            tiles([(_("Transactions"), f"{seen.verdicts.total():,}", ""), *counts]),
             section(_("How the scores lie"), plot, note=_("The number of transactions is on a logarithmic axis.")),
             *([_signals(seen)] if seen.signals else []),
             section(_("Flagged transactions"), *map(_article, seen.flagged), note=_shown(seen)),

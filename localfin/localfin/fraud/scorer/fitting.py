@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from localfin.fraud.evaluate.metrics import auc_roc, average_precision, mcc
+from localfin.fraud.evaluation.metrics import auc_roc, average_precision, mcc
 from localfin.fraud.scorer import arithmetic
 from localfin.fraud.scorer.calibrating import calibration
-from localfin.fraud.scorer.learning import MACHINES, Progress, machine
+from localfin.fraud.scorer.learning import MACHINES, machine
 from localfin.fraud.scorer.model import Calibration, Label, Scorer, Thresholds, Training
 from localfin.fraud.scorer.thresholds import Capacity, Policy, thresholds
 from localfin.fraud.scorer.training_rows import TrainingRows, training_rows
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
+from localfin_models.progress import Progress
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -5,10 +5,9 @@
     average       -> one table of steps a signal, whose mean over the training rows is 0
 
 No tree looks at two signals, so the sum over the signals is the machine itself and not an approximation of it.
-scikit-learn is imported here and in `evaluate.baselines` alone; scoring does not need it.
+scikit-learn is imported here and in `evaluation.baselines` alone; scoring does not need it.
 """
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from localfin.fraud.scorer.arithmetic import Doubles
 from localfin.fraud.scorer.model import Term
 from localfin_models.cores import available_cores
+from localfin_models.progress import Progress
 
 MACHINES = 6
 _QUANTILES = 60
@@ -40,7 +40,6 @@ _ROUNDS_OF_FEW = 50
 """Where the rows kept back would hold no fraud to stop by."""
 
 Labels = NDArray[np.bool_]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,6 @@
 from localfin.fraud.signals.declared import SIGNALS
 from localfin.fraud.signals.engine import compute, evidence
 from localfin.fraud.signals.settings import Settings, Threshold
-from localfin.fraud.signals.signal import Signal
+from localfin.fraud.signals.signal import Sentence, Signal
 
-__all__ = ["SIGNALS", "Settings", "Signal", "Threshold", "compute", "evidence"]
+__all__ = ["SIGNALS", "Sentence", "Settings", "Signal", "Threshold", "compute", "evidence"]

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from localfin.fraud.signals.signal import Signal
-from localfin.fraud.signals.stages import DAY_US, DAYS, HOUR_US
+from localfin.fraud.signals.signal import Sentence, Signal
+from localfin.fraud.signals.windows import DAY_US, DAYS, HOUR_US
 
 
 def _(text: str) -> str:
@@ -167,6 +167,8 @@ _COUNTERPARTY = (
         sentence=_("{amount} to a counterparty with {before} transactions before; the customer's mean is {mean}"),
         expression="CASE WHEN pair_count > 0 THEN 0 WHEN pair_count = 0 THEN amount / nullif(past_mean, 0) END",
         evidence={"amount": "amount", "before": "pair_count", "mean": "past_mean"},
+        # All that the customer did before may have been in another currency.
+        otherwise=(Sentence(_("{amount} to a counterparty with {before} transactions of the customer before")),),
     ),
 )
 
@@ -193,6 +195,7 @@ _HABIT = (
         expression="night",
         evidence={"hour": "hour", "night": "past_night", "count": "past_count"},
         window=timedelta(0),
+        otherwise=(Sentence(_("The transaction was made at {hour} h")),),
     ),
     Signal(
         name="night_unusual",
@@ -207,8 +210,12 @@ _HABIT = (
         unit="yes or no",
         sentence=_("{same} of the customer's {count} transactions before were in this country"),
         expression="abroad",
-        evidence={"same": "same_country", "count": "past_countries"},
+        evidence={"same": "same_country", "count": "past_countries", "abroad": "foreign_use"},
         window=timedelta(0),
+        otherwise=(
+            Sentence(_("The transaction was made abroad"), {"abroad": 1}),
+            Sentence(_("The transaction was made in the home country"), {"abroad": 0}),
+        ),
     ),
     Signal(
         name="country_share",
@@ -222,8 +229,13 @@ _HABIT = (
         unit="yes or no",
         sentence=_("At {hour} h abroad; {same} of the customer's {count} transactions before were in this country"),
         expression="night * abroad",
-        evidence={"hour": "hour", "same": "same_country", "count": "past_countries"},
+        evidence={"hour": "hour", "same": "same_country", "count": "past_countries", "abroad": "foreign_use"},
         window=timedelta(0),
+        where={"abroad": 1},
+        otherwise=(
+            Sentence(_("The transaction was made at {hour} h abroad"), {"abroad": 1}),
+            Sentence(_("The transaction was made at {hour} h in the home country"), {"abroad": 0}),
+        ),
     ),
 )
 
@@ -255,6 +267,8 @@ def _structuring(days: int) -> Signal:
             "days": days,
         },
         window=timedelta(days=days),
+        # Only amounts near it have such amounts before them.
+        otherwise=(Sentence(_("{amount} is not just under the reporting threshold of {threshold}")),),
     )
 
 

@@ -8,7 +8,9 @@ from localfin.fraud.signals.declared import SIGNALS
 from localfin.fraud.signals.dialect import DUCKDB
 from localfin.fraud.signals.settings import Settings
 from localfin.fraud.signals.stage import Stage, Wanted
-from localfin.fraud.signals.stages import DAY_US, stages
+from localfin.fraud.signals.stages import stages
+from localfin.fraud.signals.windows import DAY_US
+from localfin_models.progress import Progress
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -26,6 +28,7 @@ def compute(
     *,
     rows: Literal["all", "new"] | datetime = "all",
     cluster: "Cluster | None" = None,
+    progress: Progress = lambda _done, _total: None,
 ) -> None:
     """Makes `signals` (row BIGINT and a DOUBLE a signal, NULL where not known) and `evidence`.
 
@@ -33,6 +36,7 @@ def compute(
     (UTC unless it says otherwise). Whatever is asked for is computed from all rows. `evidence` has the rows to be
     judged: row and, as DOUBLE, what the signals' evidence names. Both are temporary tables of the connection, and take
     the place of those of a call before. With a `cluster` the history lies there, and the same declarations run there.
+    `progress` is told the steps done here; a cluster shows its own.
     """
     if cluster is not None:
         cluster.compute(con, settings, rows)
@@ -41,10 +45,15 @@ def compute(
     [first] = con.execute(f"SELECT epoch_us(min(time)) FROM transactions WHERE {chosen}").fetchall()[0]
     plan = stages(settings, DUCKDB, Wanted(chosen, first))
     joined, named = joins(plan), measured(settings)
-    for stage in plan:
+    last = {"signals": signals_query(named, joined), "evidence": evidence_query(named, joined)}
+    steps = len(plan) + len(last)
+    for done, stage in enumerate(plan):
+        progress(done, steps)
         con.execute(_created(con, stage))
-    con.execute(f"{_TABLE} signals AS {signals_query(named, joined)}")
-    con.execute(f"{_TABLE} evidence AS {evidence_query(named, joined)}")
+    for done, (table, query) in enumerate(last.items(), len(plan)):
+        progress(done, steps)
+        con.execute(f"{_TABLE} {table} AS {query}")
+    progress(steps, steps)
     for stage in reversed(plan):
         con.execute(f"DROP {'VIEW' if stage.name == 'moments' else 'TABLE'} {stage.name}")
 

@@ -3,18 +3,6 @@
 A stage is one SELECT whose windows share a partition, so that its rows are sorted once. Rows are ordered by time, and
 rows of one time by their `row`: "before" means earlier in that order, and never the row itself. A window of seven days
 holds the rows before whose time is later than seven days ago.
-
-Such a window is the difference of two running totals: all rows before, less all rows that are too old. Both frames end
-at or before the row, so that no later row can matter, and rows of equal time are exact, which RANGE alone cannot do
-(its frames treat them as one). The totals are whole numbers (amounts in hundredths) below 2**53, hence exact in DOUBLE,
-whatever the order in which an engine adds them.
-
-Distinct values in a window are counted the same way, without COUNT(DISTINCT) OVER, which Spark lacks and which keeps a
-tree per frame in DuckDB: of each value in the window count the first occurrence. `since_pair` and `until_pair` tell how
-far the same pair's transactions before and after are. A row is a repetition within the window when the one before is
-closer than the window is long; where that one is already too old, so is the repetition's share, and is taken off
-through `until_pair` of the older row. (`until_pair` looks forward from a row that is older than the window by less than
-the window's length: not past the row that is judged.)
 """
 
 from datetime import timedelta
@@ -22,12 +10,19 @@ from datetime import timedelta
 from localfin.fraud.signals.dialect import Dialect
 from localfin.fraud.signals.settings import Settings
 from localfin.fraud.signals.stage import Stage, Wanted
-
-DAYS = (1, 7, 30)
-"""The windows' lengths."""
-HOUR_US = 3_600_000_000
-DAY_US = 24 * HOUR_US
-HUNDREDTHS = 100
+from localfin.fraud.signals.windows import (
+    DAY_US,
+    DAYS,
+    HOUR_US,
+    HUNDREDTHS,
+    before,
+    counted,
+    distinct,
+    number_of,
+    older,
+    older_than,
+    summed,
+)
 
 
 def stages(settings: Settings, dialect: Dialect, wanted: Wanted) -> tuple[Stage, ...]:
@@ -116,7 +111,7 @@ def _customers() -> Stage:
         source="paired",
         where="customer IS NOT NULL",
         measures={
-            "past_count": _count("row_number() OVER ordered - 1"),
+            "past_count": counted("row_number() OVER ordered - 1"),
             "first_t": "first_value(t) OVER ordered",
             "since_previous": "t - lag(t) OVER ordered",
         },
@@ -130,8 +125,8 @@ def _nights() -> Stage:
         name="of_night",
         source="paired",
         where="customer IS NOT NULL AND (night = 1 OR wanted)",
-        measures={"past_night": _count("count(CASE WHEN night = 1 THEN 1 END) OVER before")},
-        windows={"before": _before("PARTITION BY customer")},
+        measures={"past_night": counted("count(CASE WHEN night = 1 THEN 1 END) OVER before")},
+        windows={"before": before("PARTITION BY customer")},
     )
 
 
@@ -145,13 +140,13 @@ def _recent_counts(wanted: Wanted) -> Stage:
         where=f"customer IS NOT NULL AND {wanted.within(longest)}",
         measures={
             **{
-                f"count_{days}d": _count(f"row_number() OVER ordered - 1 - count(*) OVER older_{days}d")
+                f"count_{days}d": counted(f"row_number() OVER ordered - 1 - count(*) OVER older_{days}d")
                 for days in DAYS
             },
-            **{f"counterparties_{days}d": _distinct("counterparty", days, wanted, longest) for days in DAYS},
-            "new_counterparties_7d": _number("pair_count = 0", "older_7d"),
+            **{f"counterparties_{days}d": distinct("counterparty", days, wanted, longest) for days in DAYS},
+            "new_counterparties_7d": number_of("pair_count = 0", "older_7d"),
         },
-        windows={"ordered": f"{partition} ORDER BY t, row", "before": _before(partition), **_older(partition)},
+        windows={"ordered": f"{partition} ORDER BY t, row", "before": before(partition), **older(partition)},
     )
 
 
@@ -165,14 +160,14 @@ def _amounts(settings: Settings) -> Stage:
         source="paired",
         where="customer IS NOT NULL AND amount IS NOT NULL",
         measures={
-            "past_amounts": _count("row_number() OVER ordered - 1"),
+            "past_amounts": counted("row_number() OVER ordered - 1"),
             "past_mean": mean,
             "past_max": "max(amount) OVER before",
             "past_deviation": "stddev_samp(amount) OVER before",
             "small": f"amount > 0 AND amount <= {settings.small!r} * ({mean})",
             "large": f"amount > {settings.large!r} * ({mean})",
         },
-        windows={"ordered": f"{partition} ORDER BY t, row", "before": _before(partition)},
+        windows={"ordered": f"{partition} ORDER BY t, row", "before": before(partition)},
     )
 
 
@@ -187,11 +182,11 @@ def _recent_sums(wanted: Wanted) -> Stage:
             name: sql
             for days in DAYS
             for name, sql in {
-                f"amounts_{days}d": _count(f"row_number() OVER ordered - 1 - count(*) OVER older_{days}d"),
-                f"hundredths_{days}d": _sum("hundredths", f"older_{days}d"),
+                f"amounts_{days}d": counted(f"row_number() OVER ordered - 1 - count(*) OVER older_{days}d"),
+                f"hundredths_{days}d": summed("hundredths", f"older_{days}d"),
             }.items()
         },
-        windows={"ordered": f"{partition} ORDER BY t, row", "before": _before(partition), **_older(partition)},
+        windows={"ordered": f"{partition} ORDER BY t, row", "before": before(partition), **older(partition)},
     )
 
 
@@ -206,11 +201,11 @@ def _near(wanted: Wanted) -> Stage:
             name: sql
             for days in (1, 7)
             for name, sql in {
-                f"near_{days}d": f"({_sum('hundredths', f'older_{days}d')}) / {HUNDREDTHS}",
-                f"near_count_{days}d": _count(f"count(*) OVER before - count(*) OVER older_{days}d"),
+                f"near_{days}d": f"({summed('hundredths', f'older_{days}d')}) / {HUNDREDTHS}",
+                f"near_count_{days}d": counted(f"count(*) OVER before - count(*) OVER older_{days}d"),
             }.items()
         },
-        windows={"before": _before(partition), **_older(partition, (1, 7))},
+        windows={"before": before(partition), **older(partition, (1, 7))},
     )
 
 
@@ -223,15 +218,15 @@ def _last_days() -> Stage:
         measures={
             # Later rows of the same time have no pause before them, so that this frame may hold them.
             "longest_pause": "max(since_previous) OVER last_day",
-            "small_1h": _number("small", "older_1h"),
-            "small_1d": _number("small", "older_1d"),
-            "large_7d": _number("large", "older_7d"),
+            "small_1h": number_of("small", "older_1h"),
+            "small_1d": number_of("small", "older_1d"),
+            "large_7d": number_of("large", "older_7d"),
         },
         windows={
-            "before": _before("PARTITION BY customer"),
-            "older_1h": _older_than("PARTITION BY customer", HOUR_US),
-            "older_1d": _older_than("PARTITION BY customer", DAY_US),
-            "older_7d": _older_than("PARTITION BY customer", 7 * DAY_US),
+            "before": before("PARTITION BY customer"),
+            "older_1h": older_than("PARTITION BY customer", HOUR_US),
+            "older_1d": older_than("PARTITION BY customer", DAY_US),
+            "older_7d": older_than("PARTITION BY customer", 7 * DAY_US),
             "last_day": f"PARTITION BY customer ORDER BY t RANGE BETWEEN {DAY_US - 1} PRECEDING AND CURRENT ROW",
         },
     )
@@ -243,7 +238,7 @@ def _habit(column: str, measure: str) -> Stage:
         name=f"of_{column}",
         source="paired",
         where=f"customer IS NOT NULL AND {column} IS NOT NULL",
-        measures={measure: _count("row_number() OVER same - 1")},
+        measures={measure: counted("row_number() OVER same - 1")},
         windows={"same": f"PARTITION BY customer, {column} ORDER BY t, row"},
     )
 
@@ -255,8 +250,8 @@ def _countries() -> Stage:
         source="paired",
         where="customer IS NOT NULL AND country IS NOT NULL",
         measures={
-            "same_country": _count("row_number() OVER same - 1"),
-            "past_countries": _count("row_number() OVER every - 1"),
+            "same_country": counted("row_number() OVER same - 1"),
+            "past_countries": counted("row_number() OVER every - 1"),
         },
         windows={
             "same": "PARTITION BY customer, country ORDER BY t, row",
@@ -291,10 +286,10 @@ def _payers(wanted: Wanted) -> Stage:
         source="paired",
         where=f"counterparty IS NOT NULL AND {wanted.within(longest)}",
         measures={
-            **{f"payers_{days}d": _distinct("customer", days, wanted, longest) for days in (1, 7)},
-            "new_payers_7d": _number("pair_count = 0", "older_7d"),
+            **{f"payers_{days}d": distinct("customer", days, wanted, longest) for days in (1, 7)},
+            "new_payers_7d": number_of("pair_count = 0", "older_7d"),
         },
-        windows={"before": _before(partition), **_older(partition, (1, 7))},
+        windows={"before": before(partition), **older(partition, (1, 7))},
     )
 
 
@@ -309,13 +304,13 @@ def _labels(settings: Settings, wanted: Wanted) -> Stage:
         where="counterparty IS NOT NULL AND (fraud IS NOT NULL OR wanted) AND "
         + wanted.within(known + max(DAYS) * DAY_US),
         measures={
-            **{f"labels_{days}d": _count(f"count(fraud) OVER ripe - count(fraud) OVER ripe_{days}d") for days in DAYS},
-            **{f"frauds_{days}d": _count(f"{frauds} OVER ripe - {frauds} OVER ripe_{days}d") for days in DAYS},
+            **{f"labels_{days}d": counted(f"count(fraud) OVER ripe - count(fraud) OVER ripe_{days}d") for days in DAYS},
+            **{f"frauds_{days}d": counted(f"{frauds} OVER ripe - {frauds} OVER ripe_{days}d") for days in DAYS},
             "last_good_t": "max(CASE WHEN fraud = 0 THEN t END) OVER month",
         },
         windows={
-            "ripe": _older_than(partition, known),
-            **{f"ripe_{days}d": _older_than(partition, known + days * DAY_US) for days in DAYS},
+            "ripe": older_than(partition, known),
+            **{f"ripe_{days}d": older_than(partition, known + days * DAY_US) for days in DAYS},
             "month": f"{partition} ORDER BY t RANGE BETWEEN {known + 30 * DAY_US - 1} PRECEDING AND {known} PRECEDING",
         },
         needs="label",
@@ -329,7 +324,7 @@ def _frauds(settings: Settings) -> Stage:
         source="paired",
         where="counterparty IS NOT NULL AND (fraud = 1 OR wanted)",
         measures={"last_fraud_t": "max(CASE WHEN fraud = 1 THEN t END) OVER ripe"},
-        windows={"ripe": _older_than("PARTITION BY counterparty", _known_us(settings))},
+        windows={"ripe": older_than("PARTITION BY counterparty", _known_us(settings))},
         needs="label",
     )
 
@@ -363,41 +358,3 @@ def _known_us(settings: Settings) -> int:
 
 
 _MICROSECOND = timedelta(microseconds=1)
-
-
-def _before(partition: str) -> str:
-    return f"{partition} ORDER BY t, row ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
-
-
-def _older_than(partition: str, length: int) -> str:
-    return f"{partition} ORDER BY t RANGE BETWEEN UNBOUNDED PRECEDING AND {length} PRECEDING"
-
-
-def _older(partition: str, lengths: tuple[int, ...] = DAYS) -> dict[str, str]:
-    return {f"older_{days}d": _older_than(partition, days * DAY_US) for days in lengths}
-
-
-def _count(sql: str) -> str:
-    """A count in four bytes, of which there are many a row."""
-    return f"CAST({sql} AS INTEGER)"
-
-
-def _sum(value: str, older: str) -> str:
-    """The sum of a window: of all rows before less those that are too old."""
-    return f"coalesce(sum({value}) OVER before, 0) - coalesce(sum({value}) OVER {older}, 0)"
-
-
-def _number(condition: str, older: str) -> str:
-    """How many rows of a window fulfil a condition."""
-    counted = f"count(CASE WHEN {condition} THEN 1 END)"
-    return _count(f"{counted} OVER before - {counted} OVER {older}")
-
-
-def _distinct(column: str, days: int, wanted: Wanted, longest: int) -> str:
-    """How many values of `column` a window of days holds, in a stage that reads rows `within` the longest window."""
-    fresh = f"count(CASE WHEN {column} IS NOT NULL AND {{gap}} THEN 1 END)"
-    # A pair's row before that this stage does not read is none for it.
-    unread = "" if wanted.first_us is None else f" OR t - since_pair < {wanted.first_us - longest}"
-    back = fresh.format(gap=f"coalesce(since_pair >= {days * DAY_US}{unread}, TRUE)")
-    ahead = fresh.format(gap=f"coalesce(until_pair >= {days * DAY_US}, TRUE)")
-    return _count(f"{back} OVER before - {ahead} OVER older_{days}d")

@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from localfin.fraud.database import ZONE
 from localfin.fraud.transactions import rows, source
 from localfin.fraud.transactions.columns import SAMPLE, Columns, recognise, roles_of
-from localfin.fraud.transactions.convert import FINAL, RAW, Conversion, offset_sql, reason_text
+from localfin.fraud.transactions.convert import FINAL, RAW, Conversion, reason_text
 from localfin.fraud.transactions.report import SHOWN, BadRows, ReadReport
+from localfin.fraud.transactions.time_sql import offset_sql
 from localfin_models.errors import InputRefused, LocalfinError
 from localfin_models.language import _
 

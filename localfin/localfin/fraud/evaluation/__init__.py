@@ -4,8 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from localfin.fraud.evaluate.baselines import score_baselines
-    from localfin.fraud.evaluate.weeks import Evaluation, Figures, evaluate
+    from localfin.fraud.evaluation.baselines import score_baselines
+    from localfin.fraud.evaluation.weeks import Evaluation, Figures, evaluate
 
 __all__ = ["Evaluation", "Figures", "evaluate", "score_baselines"]
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from localfin.fraud.evaluate.comparison import Comparison
-from localfin.fraud.evaluate.weeks import Evaluation, Figures
+from localfin.fraud.evaluation.comparison import Comparison
+from localfin.fraud.evaluation.weeks import Evaluation, Figures
 from localfin_models.language import _
 
 _SHOWN = ("auc_roc", "average_precision", "mcc_at_review", "card_precision")

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from localfin.fraud.evaluate.baselines import score_baselines
-from localfin.fraud.evaluate.weeks import Evaluation, evaluate
+from localfin.fraud.evaluation.baselines import score_baselines
+from localfin.fraud.evaluation.weeks import Evaluation, evaluate
+from localfin.fraud.evaluation.window import window
 from localfin.fraud.scorer.model import Scorer
 from localfin.fraud.scorer.training_rows import training_rows
 from localfin.fraud.signals import Settings, compute
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
+from localfin_models.progress import Watched, unwatched
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -35,24 +37,28 @@ def compare(
     con: "DuckDBPyConnection",
     scorer: Scorer,
     *,
-    start: datetime,
-    end: datetime,
+    begin: datetime | None = None,
     label_delay: timedelta,
     k: int = 100,
     baselines: bool = False,
     say: Say = lambda _name: None,
+    computing: Callable[[], Watched] = unwatched,
 ) -> Comparison:
-    """Of the table `transactions`, for `start <= time < end`. `say` is told what is judged next.
+    """Of the table `transactions`, from `begin` on, aware; left out, from where the scorer has seen nothing.
 
-    Baselines learn from the rows that the scorer learned from, or, beside a scorecard, from all that was known at
-    `start`. Cards with a fraud known from the first training day on are left out of the test, as `evaluate` says.
-    Raises InputRefused where there is nothing to learn from, or no labelled transaction to test on.
+    Baselines learn from the rows that the scorer learned from, or, beside a scorecard, from all that was known at the
+    beginning. Cards with a fraud known from the first training day on are left out of the test, as `evaluate` says.
+    `say` is told what was judged; `computing` is open while signals are computed, and told the steps. Raises
+    InputRefused where there is nothing to learn from or no labelled transaction to test on, and for a `begin` before
+    which the scorer may have learned.
     """
+    start, end = window(con, scorer, begin)
     trained = scorer.training
     since: Literal["all"] | datetime = start
     if baselines:
         since = "all" if trained is None else trained.first
-    compute(con, Settings(label_delay), rows=since)
+    with computing() as progress:
+        compute(con, Settings(label_delay), rows=since, progress=progress)
     scorer.score(con)
 
     def judged() -> Evaluation:

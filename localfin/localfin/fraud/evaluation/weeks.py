@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from localfin.fraud.evaluate.metrics import CardPrecision, auc_roc, average_precision, card_precision, mcc
+from localfin.fraud.evaluation.metrics import CardPrecision, auc_roc, average_precision, card_precision, mcc
 from localfin.fraud.scorer.calibrating import reliability
 from localfin.fraud.scorer.model import ReliabilityBin, Thresholds
 from localfin.fraud.scorer.tables import plain

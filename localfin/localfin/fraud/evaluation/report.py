@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 
-from localfin.fraud.evaluate.comparison import Comparison
-from localfin.fraud.evaluate.tables import means, models, number
-from localfin.fraud.evaluate.weeks import Evaluation
+from localfin.fraud.evaluation.comparison import Comparison
+from localfin.fraud.evaluation.tables import means, models, number
+from localfin.fraud.evaluation.weeks import Evaluation
 from localfin.fraud.scorer.model import Scorer, Term
 from localfin.report import Html, Series, lines, page, section, table, tiles
 from localfin_models.language import _
