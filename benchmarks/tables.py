@@ -3,26 +3,36 @@
     python benchmarks/tables.py [--tatqa FILE]
 
 Two sets: `tables_questions`, made for this, and the questions of TAT-QA dev (CC BY 4.0) that compute over a report's
-table. Of both the even half was looked at while the code was written; the odd half was not.
+table. `FIRST` keeps what was measured on questions that nobody had looked at; the tables below are today's code.
 """
 
 import argparse
 import json
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from tables_questions import CASES, TABLES
+from tables_questions import CASES, FRESH, TABLES
 
 from localfin.computed import Computed
 from localfin.tables import Table, asked, table_of, tables_of
 
 TATQA = Path(__file__).parents[2] / "shared" / "data" / "qa" / "tatqa_dataset_dev.json"
 RESULTS = Path(__file__).parent / "results"
+FIRST = """Nothing here used a model. Measured before a question of the set was looked at:
+
+| set | questions with an answer | answered | right | precision |
+| --- | --- | --- | --- | --- |
+| made, odd half | 77 | 68 | 65 | 0.956 |
+| made later, five new tables | 50 (and 19 without) | 41 | 41 | 1.000 |
+| TAT-QA dev, odd pages | 367 | 177 | 163 | 0.921 |
+
+The code was written for the even half of both. Since then errors found in all sets were mended, so the
+figures below are of questions that are known.
+"""
 Outcome = tuple[str, str, bool | None, bool]
 """(half, type, right or None where it was silent, whether an answer was wanted)."""
 
@@ -33,11 +43,12 @@ def made(folder: Path) -> Iterator[Outcome]:
     for name, text in TABLES.items():
         (folder / name).write_text(text, encoding="utf-8")
         [tables[name]] = tables_of(folder / name)
-    for number, case in enumerate(CASES):
+    halves = [("odd" if number % 2 else "even", case) for number, case in enumerate(CASES)]
+    for half, case in [*halves, *(("later", case) for case in FRESH)]:
         found = asked(case.question, tables[case.table])
         right = None if found is None else is_expected(found, case.expected)
         kind = "silence" if case.expected is None else "figure"
-        yield ("odd" if number % 2 else "even", kind, right, case.expected is not None)
+        yield (half, kind, right, case.expected is not None)
 
 
 def is_expected(found: Computed, expected: Any) -> bool:
@@ -102,9 +113,9 @@ def is_gold(found: Computed, gold: Any) -> bool:
 def summary(outcomes: list[Outcome]) -> list[list[str]]:
     """A row for each half and type: asked, answered, right, precision, recognised."""
     rows: list[list[str]] = []
-    for half in ("even", "odd"):
+    for half in ("even", "odd", "later"):
         kinds = sorted({kind for h, kind, _right, _wanted in outcomes if h == half})
-        for kind in [*kinds, "all"]:
+        for kind in [*kinds, "all"] if kinds else []:
             those = [o for o in outcomes if o[0] == half and kind in (o[1], "all")]
             answered = [o for o in those if o[2] is not None]
             right = sum(bool(o[2]) for o in answered)
@@ -129,10 +140,12 @@ def main() -> None:
         started = time.perf_counter()
         own = list(made(Path(folder)))
         own_s = time.perf_counter() - started
-    text = [f"## {len(CASES)} questions over {len(TABLES)} tables made for this", "", table_text(summary(own)), ""]
-    wanted = Counter(half for half, _kind, _right, is_wanted in own if is_wanted)
-    text += [f"`silence` are questions without an answer in the table. {own_s / len(own) * 1000:.0f} ms a question. "
-             f"Questions with an answer: {wanted['even']} even, {wanted['odd']} odd.", ""]  # fmt: skip
+    text = [FIRST, f"## {len(CASES) + len(FRESH)} questions over {len(TABLES)} tables made for this", ""]
+    text += [table_text(summary(own)), ""]
+    text += [
+        f"`silence` are questions without an answer in the table. {own_s / len(own) * 1000:.0f} ms a question.",
+        "",
+    ]
     result: dict[str, Any] = {"made": summary(own)}
     if given.tatqa.is_file():
         report = list(tatqa(given.tatqa))

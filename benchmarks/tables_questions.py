@@ -475,3 +475,139 @@ CASES: list[Case] = [
     Case(H, "암보험 보험료는?", None),
     Case(H, "보험료가 가장 비싼 상품은?", [num("684000")]),
 ]
+
+
+# Written after the code was tuned, and never tuned on: these say what a new table meets.
+FRESH_TABLES: dict[str, str] = {
+    "거래내역.csv": """거래일시,적요,입금액,출금액,잔액,거래점
+2024-07-01 09:12,급여,3100000,,4250000,본점
+2024-07-03 18:40,CU편의점,,7200,4242800,강남
+2024-07-05 08:00,관리비,,145000,4097800,본점
+2024-07-15 12:31,김철수,200000,,4297800,인터넷
+2024-07-20 20:05,쿠팡,,89900,4207900,인터넷
+2024-08-01 09:10,급여,3100000,,7307900,본점
+2024-08-05 08:00,관리비,,152000,7155900,본점
+2024-08-11 13:22,쿠팡,,34500,7121400,인터넷
+2024-08-19 19:45,CU편의점,,12100,7109300,강남
+2024-08-30 10:00,적금,,500000,6609300,본점
+""",
+    "regions.csv": """Region,Product,Quarter,Units,Revenue ($)
+North,Basic,Q1,120,"2,400"
+North,Pro,Q1,45,"4,050"
+South,Basic,Q1,98,"1,960"
+South,Pro,Q1,60,"5,400"
+North,Basic,Q2,131,"2,620"
+North,Pro,Q2,52,"4,680"
+South,Basic,Q2,90,"1,800"
+South,Pro,Q2,71,"6,390"
+Total,,,667,"29,300"
+""",
+    "펀드.csv": """펀드명,유형,1년 수익률(%),보수(%),설정액(억원),위험등급
+한빛배당주,주식형,12.4,1.2,3400,2등급
+새싹채권,채권형,3.8,0.4,8100,5등급
+미래글로벌,주식형,18.9,1.5,2150,1등급
+바른혼합,혼합형,6.1,0.9,1270,3등급
+든든국공채,채권형,3.1,0.3,5600,6등급
+알파성장,주식형,-4.2,1.8,890,1등급
+""",
+    "예산.csv": """(단위: 천원),1분기,2분기,3분기,4분기
+인건비,52000,52400,53100,54900
+임차료,12000,12000,12500,12500
+마케팅비,8300,11900,9700,15400
+출장비,2100,3400,2800,1900
+합계,74400,79700,78100,84700
+""",
+    "debt.csv": ""","December 31,",
+,2024,2023
+(In thousands of U.S. dollars),,
+Current portion of long-term debt,"12,400","9,800"
+Long-term debt:,,
+Term loan,"85,000","92,500"
+Senior notes,"150,000","150,000"
+Total long-term debt,"235,000","242,500"
+Lease liabilities,"18,730","21,115"
+Cash and cash equivalents,"(41,260)","(37,940)"
+""",
+}
+
+TABLES |= FRESH_TABLES
+N, R, U, Q, D = "거래내역.csv", "regions.csv", "펀드.csv", "예산.csv", "debt.csv"
+
+
+def paid(row: Row) -> bool:
+    return bool(row["출금액"])
+
+
+FRESH: list[Case] = [
+    Case(N, "7월에 출금한 금액은 모두 얼마예요?", total(N, "출금액", lambda r: paid(r) and r["거래일시"][5:7] == "07")),
+    Case(N, "입금액 합계 알려줘", Decimal(6400000)),
+    Case(N, "쿠팡에서 얼마 썼지?", Decimal(124400)),
+    Case(N, "관리비는 7월에 비해 8월에 얼마나 올랐어?", Decimal(7000)),
+    Case(N, "급여는 몇 번 들어왔나요?", 2),
+    Case(N, "출금액이 10만원 이상인 거래는 몇 건이야?", 3),
+    Case(N, "가장 큰 출금은 얼마였어?", Decimal(500000)),
+    Case(N, "거래점별 출금액 합계", {"강남": Decimal(19300), "본점": Decimal(797000), "인터넷": Decimal(124400)}),
+    Case(N, "잔액을 다 더하면?", None),
+    Case(N, "CU편의점 출금 평균은?", Decimal(9650)),
+    Case(N, "8월에 제일 많이 쓴 곳은 어디야?", None),
+    Case(N, "8월 15일 이후 출금 합계는?", Decimal(512100)),
+    Case(N, "김철수가 보낸 돈은?", None),
+    Case(N, "스타벅스에서 쓴 돈은 얼마야?", None),
+    Case(N, "What was the total withdrawn in August?", None),
+    Case(N, "지난주에 쓴 돈은 얼마야?", None),
+    Case(R, "What was the total revenue in Q2?", Decimal(15490)),
+    Case(R, "How many units did North sell?", Decimal(348)),
+    Case(R, "Which region had the highest total revenue?", "South"),
+    Case(R, "What was the percentage change in revenue from Q1 to Q2?", pct(15490, 13810)),
+    Case(R, "What is the revenue of Pro in the South in Q1?", Decimal(5400)),
+    Case(R, "Revenue by product", {"Basic": Decimal(8780), "Pro": Decimal(20520)}),
+    Case(R, "What share of total revenue comes from Pro?", share(20520, 29300)),
+    Case(R, "What is the difference in units between Basic and Pro?", Decimal(211)),
+    Case(R, "What is the average revenue per row?", Decimal("3662.5")),
+    Case(R, "How many rows have revenue above $4,000?", 4),
+    Case(R, "What was the revenue in Q3?", None),
+    Case(R, "Which product is the best?", None),
+    Case(R, "What was the total revenue excluding Basic?", None),
+    Case(R, "What will revenue be in Q3 if it grows at the same rate?", None),
+    Case(U, "주식형 펀드는 몇 개야?", 3),
+    Case(U, "1년 수익률이 가장 높은 펀드는?", "미래글로벌"),
+    Case(U, "채권형 설정액 합계는?", Decimal(13700)),
+    Case(U, "보수가 1% 이하인 펀드는 몇 개인가요?", 3),
+    Case(U, "주식형의 평균 보수는?", Decimal("1.5")),
+    Case(U, "설정액이 가장 적은 펀드는 뭐야?", "알파성장"),
+    Case(U, "새싹채권과 든든국공채의 수익률 차이는?", None),
+    Case(U, "새싹채권과 든든국공채의 설정액 차이는?", Decimal(2500)),
+    Case(
+        U, "유형별 설정액 합계를 보여줘", {"주식형": Decimal(6440), "채권형": Decimal(13700), "혼합형": Decimal(1270)}
+    ),
+    Case(U, "전체 설정액에서 주식형이 차지하는 비중은?", share(6440, 21410)),
+    Case(U, "설정액이 3천억원 넘는 펀드는 몇 개야?", 3),
+    Case(U, "마이너스 수익률인 펀드는?", None),
+    Case(U, "어떤 펀드에 투자하는 게 좋아?", None),
+    Case(U, "1등급 펀드는 몇 개야?", 2),
+    Case(U, "수익률 합계는?", None),
+    Case(Q, "2분기 마케팅비는 얼마야?", Decimal(11900)),
+    Case(Q, "마케팅비가 가장 많았던 분기는?", "4분기"),
+    Case(Q, "1분기 대비 4분기 인건비 증가율은?", pct(54900, 52000)),
+    Case(Q, "인건비의 분기 평균은?", Decimal(53100)),
+    Case(Q, "3분기 합계에서 임차료가 차지하는 비중은?", share(12500, 78100)),
+    Case(Q, "1분기부터 4분기까지 출장비 합계는?", Decimal(10200)),
+    Case(Q, "4분기 인건비와 임차료의 합은?", Decimal(67400)),
+    Case(Q, "출장비가 2백만원을 넘은 분기는 몇 개야?", 3),
+    Case(Q, "2분기와 3분기 마케팅비의 차이는?", Decimal(2200)),
+    Case(Q, "5분기 임차료는?", None),
+    Case(Q, "내년 인건비는 얼마로 예상돼?", None),
+    Case(Q, "교육비는 얼마야?", None),
+    Case(D, "What was the change in total long-term debt from 2023 to 2024?", Decimal(-7500)),
+    Case(D, "What percentage of total long-term debt was the term loan in 2024?", share(85000, 235000)),
+    Case(D, "What was the average lease liabilities for 2023 and 2024?", Decimal("19922.5")),
+    Case(D, "By how much did the term loan decrease between 2023 and 2024?", Decimal(7500)),
+    Case(D, "What was the percentage change in cash and cash equivalents from 2023 to 2024?", pct(-41260, -37940)),
+    Case(D, "What is the sum of term loan and lease liabilities in 2023?", Decimal(113615)),
+    Case(D, "What were the senior notes in 2024?", Decimal(150000)),
+    Case(D, "In which year were lease liabilities higher?", ["2023"]),
+    Case(D, "What was the ratio of term loan to senior notes in 2024?", Decimal("0.5667")),
+    Case(D, "What was the interest expense in 2024?", None),
+    Case(D, "What was the change in long-term debt from 2023 to 2024?", None),
+    Case(D, "2024년 term loan은 얼마야?", Decimal(85000)),
+]

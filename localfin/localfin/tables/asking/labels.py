@@ -50,9 +50,9 @@ class Named:
 
 
 def aliases(name: str) -> list[str]:
-    """What a column is called in questions: its name, without its unit, and 상품 of 상품명."""
+    """What a column is called in questions: its name, without its unit, 상품 of 상품명, 출금 of 출금액."""
     bare = split_unit(name)[0]
-    return list(dict.fromkeys([name, bare, *([bare[:-1]] if re.fullmatch("[가-힣]{2,}명", bare) else [])]))
+    return list(dict.fromkeys([name, bare, *([bare[:-1]] if re.fullmatch("[가-힣]{2,}[명액]", bare) else [])]))
 
 
 def years_in(text: str) -> frozenset[int]:

@@ -31,6 +31,8 @@ _SPENT_COLUMN = re.compile(
     r"출금|지출|사용|이용|결제|승인|금액|amount|spent|expense|debit|withdraw|cost|price|paid|charge", re.IGNORECASE
 )
 _RECEIVED_COLUMN = re.compile(r"입금|수입|income|deposit|credit|received|금액|amount", re.IGNORECASE)
+_ONLY_SPENT = re.compile(r"출금|지출|spent|expense|debit|withdraw|paid", re.IGNORECASE)
+_ONLY_RECEIVED = re.compile(r"입금|수입|income|deposit|credit|received", re.IGNORECASE)
 _ROWS = re.compile(
     r"\b(?:transactions?|purchases?|payments?|rows?|records?|entries|entry|expenses?)\b"
     r"|거래\s?(?:내역|건)?|내역|결제\s?건|지출\s?건|건(?=은|이|을|의| |\?|$)"
@@ -170,7 +172,12 @@ def _money_column(table: Table, spent: bool, received: bool, money: bool) -> str
     if len(numbers) == 1:
         return numbers[0].name
     pattern = _SPENT_COLUMN if spent or (money and not received) else _RECEIVED_COLUMN if received else None
-    found = [column.name for column in numbers if pattern is not None and pattern.search(column.name)]
+    other = _ONLY_RECEIVED if spent else _ONLY_SPENT if received else None
+    found = [
+        column.name
+        for column in numbers
+        if pattern is not None and pattern.search(column.name) and not (other and other.search(column.name))
+    ]
     return found[0] if len(found) == 1 else None
 
 

@@ -20,7 +20,10 @@ _MONTHS = frozenset(
     | {"september", "october", "november", "december"}
 )
 
-_PART = re.compile(r"q[1-4](?: (?:19|20)\d\d)?|(?:(?:19|20)\d\d년? ?)?(?:q[1-4]|[1-4]분기|\d{1,2}월)")
+_PART = re.compile(
+    r"q[1-4](?: (?:19|20)\d\d)?|(?:(?:19|20)\d\d년? ?)?(?:q[1-4]|[1-4]분기|\d{1,2}월)"
+    r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+)
 _COUNTS = {"two": "2", "three": "3", "four": "4", "five": "5", "두": "2", "세": "3", "네": "4", "다섯": "5"}
 
 
@@ -149,6 +152,8 @@ class _Reading:
         chosen = list(self._columns.chosen)
         if self._columns.ranged and len(chosen) == 2:
             chosen = self._between(*chosen)
+            if not chosen:
+                return None
         if len(self._names) == 1:
             columns = chosen or (self._axes.plain() if what == "average" else [])
             return Call("value", self._measure(0, columns, what)) if len(columns) > 1 else None
@@ -163,9 +168,16 @@ class _Reading:
         """All columns of one kind from year to year; empty where a year is missing."""
         low, high = sorted((min(a.years, default=0), min(b.years, default=0)))
         if not low:
-            return [a, b]
+            return self._between_parts(a, b)
         found = [label for label in self._alike(a) if low <= min(label.years) <= high]
         return found if {min(label.years) for label in found} == set(range(low, high + 1)) else []
+
+    def _between_parts(self, a: Label, b: Label) -> list[Label]:
+        """All columns from one quarter or month to another, as they stand; empty where others stand between."""
+        labels = list(self._axes.period_labels)
+        first, last = sorted((labels.index(a), labels.index(b)))
+        found = labels[first : last + 1]
+        return found if all(_PART.fullmatch(label.text.lower()) for label in found) else []
 
     def _alike(self, column: Label) -> list[Label]:
         """The columns that differ from this one by their year and day only; all where each year has just one."""
@@ -194,6 +206,8 @@ class _Reading:
         chosen = list(self._columns.chosen)
         if self._columns.ranged and len(chosen) == 2:
             chosen = self._between(*chosen)
+            if not chosen:
+                return None
         columns = chosen or self._axes.plain()
         if len(columns) < 2:
             return None
@@ -258,12 +272,14 @@ def _axes(table: Table) -> _Axes:
 
 
 def _without_bare_totals(words: Words, names: Sequence[Named]) -> list[Named]:
-    """Without a row `Total` where the word belongs to what follows: total operating leases."""
-    starts = {name.start for name in names}
+    """Without a row `Total` where the word belongs to a name beside it: total operating leases, 출장비 합계."""
+    starts, ends = {name.start for name in names}, {name.end for name in names}
     found: list[Named] = []
     for name in names:
         rest = re.match(r"(?:\s|the\b)*", words.text[name.end :])
-        if is_total(name.label.text) and rest is not None and name.end + rest.end() in starts:
+        before = len(words.text[: name.start].rstrip())
+        beside = rest is not None and name.end + rest.end() in starts
+        if is_total(name.label.text) and (beside or before in ends):
             words.put_back(name.start, name.end)
         else:
             found.append(name)

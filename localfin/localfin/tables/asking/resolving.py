@@ -10,9 +10,16 @@ from localfin.tables.asking.order import base_of, marked, starts_at
 from localfin.tables.asking.understood import Understood, column_name
 from localfin.tables.call import Call, Do, Filter, Group, Measure, Order, What
 from localfin.tables.table import Stored
+from localfin.tables.units import split_unit
 
 Operations = AbstractSet[Operation]
 _RATE = re.compile(r"율|률|금리|단가|rate|price|ratio|yield|%", re.IGNORECASE)
+_FLOW = re.compile(
+    r"(?:액|비|비용|료|금|이자|매출|이익|수익|지출|수입|급|급여|세|손실|건수|수량|대금|포인트|잔액|잔고|평가액)$"
+    r"|amount|revenue|sales|cost|expense|spen[dt]|paid|payment|fee|interest|principal|profit|income|gain|loss|units"
+    r"|quantity|total|value|balance|debit|credit|withdraw|deposit|budget|tax",
+    re.IGNORECASE,
+)
 _STOCK = re.compile(r"잔액|잔고|누계|누적|balance|cumulative", re.IGNORECASE)
 _WHEN = re.compile(
     r"날짜|일자|일시|월|(?:거래|이용|기준|상환|납입|결제|승인)일[자시]?"
@@ -27,9 +34,11 @@ def resolved(said: Understood) -> Call | None:
     measured = _measured(said)
     if measured is None or not _texts_explained(said):
         return None
-    operations = set(said.operations)
+    operations: Operations = set(said.operations)
     if said.asks_rows and not operations and len(measured) < 2:
         return None
+    if operations == {"count"} and len(measured) == 1 and _counts_itself(said):
+        operations = {"sum"}
     if operations & {"growth", "difference", "gap", "decrease", "ratio", "share"}:
         return _compared(said, measured, operations)
     if len(measured) > 1 or len(said.spans) > 1 or _is_range(said):
@@ -43,11 +52,18 @@ def resolved(said: Understood) -> Call | None:
     what = _what(operations, column)
     if what is None or said.limit is not None:
         return None
+    if what == "sum" and column is not None and not _adds(said, column, explicit="sum" in operations):
+        what = "value"
     if what == "count":
         return Call("value", Measure("count", None, where)) if not measured else None
-    if what == "sum" and column is not None and not said.values and not _summable(said, column):
-        return None
     return Call("value", Measure(what, column, where)) if column else None
+
+
+def _counts_itself(said: Understood) -> bool:
+    """Whether the column is a count itself: how many units."""
+    numbers = {column.name for column in said.table.of_kind("number")}
+    named = [n for n in said.columns if column_name(said.table, n) in numbers]
+    return any(said.text[: n.start].rstrip().endswith("how many") for n in named)
 
 
 def _is_range(said: Understood) -> bool:
@@ -134,9 +150,16 @@ def _adds_up(said: Understood, column: str, group: Group) -> bool:
     return _summable(said, column) or _single(said, group.column)
 
 
+def _adds(said: Understood, column: str, *, explicit: bool) -> bool:
+    """Whether a figure that is asked for without a word on how is a sum; never for what has no sum."""
+    return _summable(said, column) and (explicit or bool(_FLOW.search(split_unit(column)[0])))
+
+
 def _summable(said: Understood, column: str) -> bool:
     """Whether adding a column up means something: no rates, no balance of one account day after day."""
     dated = any(_WHEN.fullmatch(other.name.split("(")[0].strip()) for other in said.table.columns)
+    if said.table.column(column).unit == "%":
+        return False
     return not _RATE.search(column) and not (_STOCK.search(column) and dated)
 
 
@@ -171,9 +194,12 @@ def _compared(said: Understood, measured: list[str], operations: Operations) -> 
     if do is None or said.grouping is not None or said.limit is not None or said.asks_rows:
         return None
     average = "average" in operations
-    if "count" in operations:
+    if "count" in operations or (average and do == "growth"):
         return None
-    what: What = "average" if average else "sum"
+    whats: dict[str, What] = {column: _compared_as(said, column, operations) for column in measured}
+    if not whats or len(set(whats.values())) > 1:
+        return None
+    what = whats[measured[0]]
     if len(said.spans) == 2 and len(measured) == 1:
         return _two_times(said, do, what, measured[0])
     if len(said.spans) > 1:
@@ -190,10 +216,18 @@ def _compared(said: Understood, measured: list[str], operations: Operations) -> 
     if len(several) == 1:
         return _two_values(said, do, what, measured[0], several[0])
     columns = list(dict.fromkeys(named.label.column for named in said.values))
-    if do == "share" and len(columns) == 1 and not several and not average and not said.thresholds:
+    part = do == "share" and len(columns) == 1 and not several and not average and not said.thresholds
+    if part and _summable(said, measured[0]):
         of = Measure("sum", measured[0], _where(said, said.spans))
         return Call("share", of, Measure("sum", measured[0], _where(said, said.spans, without=columns[0])))
     return None
+
+
+def _compared_as(said: Understood, column: str, operations: Operations) -> What:
+    """What of a column is compared: its mean, its sum, or the one figure of what has no sum."""
+    if "average" in operations:
+        return "average"
+    return "sum" if _adds(said, column, explicit="sum" in operations) else "value"
 
 
 def _do(operations: Operations) -> Do | None:

@@ -15,16 +15,16 @@ _ENGLISH = """
     calculate compute list i we they you s all both respectively year years fiscal fy ended ending end as per during
     over across within into between each any amount amounts value values number numbers figure figures level total
     overall reported recorded recognized recognised company companys group groups firm table data according based only
-    just under about would will can could if made period periods date dates month months day row rows column columns
+    just under about will can made period periods date dates month months day row rows column columns
     make item items entry entries record records case cases time times respective usd dollars dollar won krw money
+    sell sold come comes came
 """
 _PARTICLES = """
     에서의 에서는 에서 에게서 에게 에는 에만 에 의 은 는 이 가 을 를 으로는 으로 로는 로 와의 과의 와 과 이랑 랑 하고
     도 만 까지의 까지 부터 보다는 보다 이나 중에서 중에 중 간의 간 동안의 동안
 """
-_AFTER_UNDERSTOOD = """
-    년도 연도 년 월 일 분기 원 건 개 명 회 번 곳 차 말 기 대 달 값 금액 내역 항목 거래 액수 액 사이 사이의
-"""
+_AFTER_NUMBERS = "년도 연도 년 월 일 분기 원 건 개 명 회 번 곳 차 말 기 대 달"
+_AFTER_NAMES = "값 금액 내역 항목 거래 액수 액 비 사이 사이의"
 _STANDING = """
     얼마나 얼마 몇 무엇 뭐 언제 어떻게 어떤 어느 무슨 기준 기간 동안 중에서 중에 중 가운데 사이 대해 대해서 대한 관한
     관해 내역 항목 데이터 자료 표 목록 기록 것 거 건 수 때 모든 모두 전부 전체 총 그 각 각각 값 금액 액수 규모 좀 우리
@@ -71,6 +71,12 @@ class Words:
     def cut(self, start: int, end: int) -> None:
         self.rest = self.rest[:start] + TAKEN * (end - start) + self.rest[end:]
 
+    def _before(self, start: int) -> str:
+        """What was understood right before a place: `number`, `name` or nothing."""
+        if not self.rest[:start].endswith(TAKEN):
+            return ""
+        return "number" if self.text[start - 1].isdigit() else "name"
+
     def put_back(self, start: int, end: int) -> None:
         self.rest = self.rest[:start] + self.text[start:end] + self.rest[end:]
 
@@ -80,11 +86,11 @@ class Words:
         return [
             match[0]
             for match in re.finditer(r"[^\W_]+", self.rest)
-            if not _means_nothing(match[0], known, after=self.rest[: match.start()].endswith(TAKEN))
+            if not _means_nothing(match[0], known, after=self._before(match.start()))
         ]
 
 
-def _means_nothing(word: str, known: Iterable[str], *, after: bool) -> bool:
+def _means_nothing(word: str, known: Iterable[str], *, after: str) -> bool:
     if word in known or (word.isascii() and word.endswith("s") and word[:-1] in known):
         return True
     return bool(_fillers(after).fullmatch(word))
@@ -92,7 +98,7 @@ def _means_nothing(word: str, known: Iterable[str], *, after: bool) -> bool:
 
 def is_filler(word: str) -> bool:
     """Whether a word means nothing of its own in a question."""
-    return _means_nothing(word, english(), after=False)
+    return _means_nothing(word, english(), after="")
 
 
 @cache
@@ -102,10 +108,10 @@ def english() -> frozenset[str]:
 
 
 @cache
-def _fillers(after: bool) -> re.Pattern[str]:
-    """Korean words without a meaning of their own: alone, or attached to one that was understood."""
+def _fillers(after: str) -> re.Pattern[str]:
+    """Korean words without a meaning of their own: alone, or attached to a name or a number that was understood."""
     particles = f"(?:{'|'.join(_PARTICLES.split())})*"
-    nouns = "|".join((_AFTER_UNDERSTOOD if after else _STANDING).split())
+    nouns = "|".join({"": _STANDING, "name": _AFTER_NAMES, "number": _AFTER_NUMBERS}[after].split())
     if after:
         return re.compile(f"(?:{nouns})?{particles}(?:{_VERBS})?")
     return re.compile(f"(?:{nouns}){particles}(?:{_VERBS})?|(?:{_VERBS})")
