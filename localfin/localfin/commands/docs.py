@@ -80,11 +80,13 @@ def list_documents(as_json: bool) -> None:
 @click.option("-d", "--document", "paths", multiple=True, metavar="PATH", type=click.Path(path_type=Path),
               help=_("Only in this document or folder."))  # fmt: skip
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help=_("At most so many."))
+@click.option("--handbook", is_flag=True, help=_("In the handbook that ships, instead of the documents."))
 @click.option("--json", "as_json", is_flag=True,
               help=_("One JSON object a line, best first: document, page, score, quote, and more."))  # fmt: skip
-def search(query: str, paths: Sequence[Path], limit: int, as_json: bool) -> None:
-    with _database() as database:
-        hits = _documents(database).search(query, limit, paths or None)
+def search(query: str, paths: Sequence[Path], limit: int, handbook: bool, as_json: bool) -> None:
+    if handbook and paths:
+        raise click.UsageError(_("--handbook and --document do not go together"))
+    hits = _in_handbook(query, limit) if handbook else _in_documents(query, limit, paths)
     for number, hit in enumerate(hits, 1):
         click.echo(_hit_line(hit) if as_json else "\n".join(_hit_text(number, hit)))
     if not hits:
@@ -113,6 +115,17 @@ def _documents(database: "Database") -> "Documents":
     from localfin.documents import Documents
 
     return Documents(database)
+
+
+def _in_documents(query: str, limit: int, paths: Sequence[Path]) -> "list[Hit]":
+    with _database() as database:
+        return _documents(database).search(query, limit, paths or None)
+
+
+def _in_handbook(query: str, limit: int) -> "list[Hit]":
+    from localfin.handbook import search
+
+    return search(query, limit)
 
 
 def _tell_refused(refused: "Sequence[Outcome]") -> None:

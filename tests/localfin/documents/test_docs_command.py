@@ -54,12 +54,20 @@ def test_refused_files_are_named_the_others_are_in_and_the_code_is_three(run, fo
         (("add",), 2),
         (("search",), 2),
         (("search", "x", "-n", "0"), 2),
+        (("search", "x", "--handbook", "-d", "x"), 2),
     ],
 )
 def test_errors_are_one_line_and_a_code(run, arguments, code):
     ran = run("docs", *arguments)
     assert (ran.returncode, ran.stdout) == (code, "")
     assert ran.stderr.count("\n") == 1
+
+
+def test_the_handbook_is_searched_without_documents(run):
+    first = json.loads(run("docs", "search", "DSR이 뭐야?", "--handbook", "--json").stdout.splitlines()[0])
+    assert (first["document"], first["page"]) == (None, None)
+    assert "DSR" in first["title"]
+    assert run("docs", "search", "DSR", "--handbook").stdout.startswith("1. ")
 
 
 def test_hits_fit_eighty_cells_and_carry_no_control(run, folder):
