@@ -17,6 +17,7 @@ long:
 bench: bench-convert bench-calc
 	python benchmarks/decode.py
 	python benchmarks/explain.py
+	python benchmarks/prompt_cache.py
 
 bench-calc:
 	python benchmarks/calc.py
