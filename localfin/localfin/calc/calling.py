@@ -161,12 +161,14 @@ def _argument(key: str, value: object, kind: Kind | tuple[str, ...]) -> object:
     if kind in ("numbers", "days"):
         if not isinstance(value, list | tuple) or len(value) > _MOST:
             raise InputRefused(_("{name}: a list of at most {most} was expected").format(name=key, most=_MOST))
-        return [_scalar(key, each) for each in value]
-    if isinstance(kind, tuple) or kind in ("currency", "day"):
-        if not isinstance(value, str) or len(value) > _LONGEST:
-            raise InputRefused(_("{name}: a short text was expected").format(name=key))
-        return value
-    return _scalar(key, value)
+        return [_text(key, each) if kind == "days" else _scalar(key, each) for each in value]
+    return _text(key, value) if isinstance(kind, tuple) or kind in ("currency", "day") else _scalar(key, value)
+
+
+def _text(key: str, value: object) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        raise InputRefused(_("{name}: a short text was expected").format(name=key))
+    return value
 
 
 def _scalar(key: str, value: object) -> Decimal | int | str:

@@ -1,13 +1,15 @@
 """Rates that solve an equation: searched for in binary floating point, their rounding proved in decimal. Nothing else.
 
-A rate is reported only where the exact function changes its sign within half a step of the digits shown. The search
-looks at
-2,000 rates from -99 % to 100,000 %; two roots between two neighbours, or a root that only touches zero, are not seen.
+A rate is reported only where the exact function changes its sign within half a step of the digits shown. Flows that
+change
+their sign once have one rate; for others the search looks at 2,000 rates from -99 % to 100,000 %, and does not see two
+roots between two neighbours, or a root that only touches zero.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from itertools import pairwise
 
 from localfin.calc import inputs
 
@@ -37,15 +39,26 @@ def rates(flows: Sequence[Decimal], times: Sequence[Decimal]) -> list[Decimal]:
         )
 
     low, high = math.log(_LOW), math.log(_HIGH)
-    grid = [low + (high - low) * place / _POINTS for place in range(_POINTS + 1)]
+    # By Descartes' rule flows that change their sign once have one rate: no need to look for more.
+    points = 1 if _changes(flows, times) == 1 else _POINTS
+    grid = [low + (high - low) * place / points for place in range(points + 1)]
     values = [sign(at) for at in grid]
     found = [
         bisected(sign, grid[place], grid[place + 1])
-        for place in range(_POINTS)
+        for place in range(points)
         if values[place] == 0 or values[place] * values[place + 1] < 0
     ]
     guesses = [Decimal(repr((math.exp(at) - 1) * 100)) for at in found]
     return [proved(lambda rate: discounted(flows, times, rate), guess) for guess in guesses]
+
+
+def _changes(flows: Sequence[Decimal], times: Sequence[Decimal]) -> int:
+    """How often the flows change their sign in the order of time, those of one moment added up."""
+    added: dict[Decimal, Decimal] = {}
+    for flow, time in zip(flows, times, strict=True):
+        added[time] = added.get(time, Decimal(0)) + flow
+    signs = [flow > 0 for _time, flow in sorted(added.items()) if flow]
+    return sum(before != after for before, after in pairwise(signs))
 
 
 def proved(function: Callable[[Decimal], Decimal], guess: Decimal) -> Decimal:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from localfin import amounts
-from localfin.calc import Instalment, asked, loan_schedule, run
+from localfin.calc import Instalment, loan_schedule, run
 from localfin.calc.business import quoted, read_quotes
 from localfin.calc.calling import CALCULATORS, Calculator, Kind
 from localfin.calc.inputs import currency as currency_named
@@ -46,6 +46,8 @@ def calc() -> None:
 @click.option("--lang", type=click.Choice(["ko", "en"]), help=_("The language of the result."))
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON object instead of sentences."))
 def ask(question: str, lang: Language | None, as_json: bool) -> None:
+    from localfin.calc import asked  # its patterns take a while to compile
+
     table = home() / _TABLE
     found = asked(question, lang, _rules(), read_quotes(table) if table.is_file() else None)
     if isinstance(found, Computed):

@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from localfin.commands.computed import show
-from localfin.tables import asked, tables_of
 from localfin_models.language import _
 
 
@@ -20,6 +19,8 @@ from localfin_models.language import _
 )
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON object instead of sentences."))
 def table(file: Path, question: str, lang: str | None, as_json: bool) -> None:
+    from localfin.tables import asked, tables_of  # no other calculation pays for it
+
     found = [answer for one in tables_of(file) if (answer := asked(question, one, lang)) is not None]
     if not found:
         raise click.UsageError(_("this question was not understood as one about the table"))

@@ -57,6 +57,10 @@ def compared(comparison: Callable[[random.Random], dict[tuple[str, str, str], Pa
     return rows
 
 
+def _mpf(value: Fraction) -> mpmath.mpf:
+    return mpmath.mpf(value.numerator) / value.denominator
+
+
 def _fraction(value: Any) -> Fraction:
     if isinstance(value, mpmath.mpf):
         return Fraction(mpmath.nstr(value, 35))
@@ -71,9 +75,9 @@ def annuity(chance: random.Random) -> dict[tuple[str, str, str], Pair]:
     payment = notionals[0] * (1 + float(rate) / 1200) - notionals[1]
     monthly = Fraction(rate) / 1200
     # What n payments of one unit are worth today, added up one by one.
-    worth, discount = Fraction(0), Fraction(1)
+    worth, discount = mpmath.mpf(0), mpmath.mpf(1)
     for _month in range(months):
-        discount = discount / (1 + monthly)
+        discount = discount / (1 + _mpf(monthly))
         worth += discount
     exact = principal / worth
     return {
@@ -271,9 +275,9 @@ def debt(chance: random.Random) -> dict[tuple[str, str, str], Pair]:
     home = _principal(chance)
     rate, months = _rate(chance), chance.randrange(12, 481)
     tested = Fraction(rate) + 3  # 2025-10-16, the capital area, a floating rate
-    monthly, worth = tested / 1200, Fraction(0)
+    monthly, worth = tested / 1200, mpmath.mpf(0)
     for month in range(1, months + 1):
-        worth += 1 / (1 + monthly) ** month
+        worth += 1 / (1 + _mpf(monthly)) ** month
     total = loan + _interest(loan, monthly, [int(loan / worth)] * months)
     stressed = calc.dsr(
         income, paid, loan, rate, months, rate_type="floating", on="2025-12-01"

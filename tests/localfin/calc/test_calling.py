@@ -100,6 +100,8 @@ def test_a_call_asked_again_gives_the_same(name: str) -> None:
         {"calculator": "irr", "flows": [1, 2, 3]},
         {"calculator": "irr", "flows": [-1, 10**14]},
         {"calculator": "xirr", "flows": [-1, 2], "days": ["2025-01-01"]},
+        {"calculator": "xirr", "flows": [-1, 2], "days": [1, 2]},
+        {"calculator": "loan", "principal": 1, "rate_percent": 1, "months": 1, "currency": 5},
         {"calculator": "xirr", "flows": [-1, 2], "days": ["2025-01-01", "2024-01-01"]},
         {"calculator": "xirr", "flows": [-1, 2], "days": ["2025-02-30", "2026-01-01"]},
         {"calculator": "bond_price", "coupon_percent": 1, "yield_percent": 1},
@@ -153,7 +155,7 @@ def test_no_call_breaks_the_calculators() -> None:
         for _case in range(60):
             call = drawn(name, chance)
             key = chance.choice([key for key in call if key != "calculator"])
-            extreme = [0, "0.0001", 10**14, "999999999999999", "-1", "1e9", "", "가", "9999", "2025-02-29", "ANNUITY"]
+            extreme = [0, "0.0001", 10**14, "999999999999999", "-1", "1e9", "", "가", "9999", "2025-02-29", [], [1]]
             call[key] = chance.choice(extreme)
             try:
                 run(call)
