@@ -29,7 +29,6 @@ from measure import machine
 
 from localfin.documents import Block, Documents, Index, Piece
 from localfin.documents.chunks import cut
-from localfin.documents.synonyms import load_synonyms
 from localfin.store import Database
 
 RESULTS = Path(__file__).parent / "results"
@@ -59,7 +58,7 @@ def main() -> None:
 
 
 def korean(articles: list[dict]) -> dict[str, dict[str, float]]:
-    index, asked = Index(Database(None), load_synonyms()), list[Question]()
+    index, asked = Index(Database(None)), list[Question]()
     for number, article in enumerate(articles):
         for paragraph in article["paragraphs"]:
             document = index.enter(title_of(article), cut([Block("text", paragraph["context"])]))
@@ -68,7 +67,7 @@ def korean(articles: list[dict]) -> dict[str, dict[str, float]]:
 
 
 def english(pages: list[dict]) -> dict[str, dict[str, float]]:
-    index, asked = Index(Database(None), load_synonyms()), list[Question]()
+    index, asked = Index(Database(None)), list[Question]()
     for number, page in enumerate(pages):
         rows = "\n".join("\t".join(row) for row in page["table"]["table"])
         texts = [paragraph["text"] for paragraph in sorted(page["paragraphs"], key=lambda each: each["order"])]
@@ -114,7 +113,7 @@ def timed(articles: list[dict], passages: int, asked: int, work: Path | None) ->
         path = Path(folder, "localfin.db")
         started = time.perf_counter()
         with Database(path) as database:
-            index, letters, n_passages = Index(database, load_synonyms()), 0, 0
+            index, letters, n_passages = Index(database), 0, 0
             every = islice(changed(articles, rng), passages)
             while pieces := list(islice(every, 100)):
                 index.enter(title_of(rng.choice(articles)), pieces)

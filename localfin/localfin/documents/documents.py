@@ -19,7 +19,6 @@ from localfin.documents.files import Stamp, absolute, found, printable
 from localfin.documents.index import Index, Piece
 from localfin.documents.passage import Hit
 from localfin.documents.reading import read
-from localfin.documents.synonyms import load_synonyms
 from localfin.documents.turn import turn_to_write
 from localfin.store import Database, utc_now
 from localfin.text import clean_text
@@ -77,7 +76,7 @@ class Documents:
 
     def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
         self.database = database
-        self.index = Index(database, load_synonyms())
+        self.index = Index(database)
         self.now = now
 
     def add(self, paths: Iterable[Path], progress: Progress | None = None) -> tuple[Outcome, ...]:

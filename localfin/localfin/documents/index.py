@@ -6,14 +6,15 @@ costs as much time as it has passages and tells few of them apart. Then every ca
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from localfin.documents import ranking
 from localfin.documents.asking import asked_for, weighted
 from localfin.documents.passage import Hit, Passage
-from localfin.documents.synonyms import Synonyms
+from localfin.documents.synonyms import Synonyms, load_synonyms
 from localfin.documents.words import words
 from localfin.store import Database
 
@@ -46,9 +47,14 @@ class Piece:
 class Index:
     """The passages and words in one database. Methods that write belong within `database.writing()`."""
 
-    def __init__(self, database: Database, synonyms: Synonyms) -> None:
+    def __init__(self, database: Database, load: Callable[[], Synonyms] = load_synonyms) -> None:
         self.database = database
-        self.synonyms = synonyms
+        self._load = load
+
+    @cached_property
+    def synonyms(self) -> Synonyms:
+        """Loaded by the first search, so that a bad file of the user's keeps nobody from adding and removing."""
+        return self._load()
 
     def enter(self, title: str, pieces: Iterable[Piece]) -> int:
         """Add something that is no file, such as an entry of the handbook; gives its id."""
@@ -141,7 +147,7 @@ class Index:
     def _count(self, counts: Counter[str], n_passages: int, n_words: int) -> None:
         self.database.execute_many(
             "INSERT INTO word_counts VALUES (?, ?) ON CONFLICT DO UPDATE SET passages = passages + excluded.passages",
-            list(counts.items()),
+            sorted(counts.items()),  # neighbours share pages
         )
         self.database.execute(
             "UPDATE passage_totals SET passages = passages + ?, words = words + ?", n_passages, n_words

@@ -24,7 +24,7 @@ ENTRIES = {
 
 @pytest.fixture(scope="module")
 def entries() -> Index:
-    entries = Index(Database(None), load_synonyms())
+    entries = Index(Database(None))
     for title, text in ENTRIES.items():
         entries.enter(title, [Piece(text)])
     return entries
@@ -58,7 +58,7 @@ def test_operators_of_the_query_language_do_nothing(entries: Index) -> None:
 @given(st.text())
 def test_any_query_gives_hits_whose_quotes_are_literal(query: str) -> None:
     with Database(None) as database:
-        some = Index(database, Synonyms([]))
+        some = Index(database, lambda: Synonyms([]))
         some.enter("t", [Piece(f"{query}\n금리 {query}. interest 3.5%")])
         for hit in some.search(f"{query} 금리"):
             assert hit.quote
@@ -97,7 +97,7 @@ def test_users_add_synonyms_of_their_own(localfin_home: Path) -> None:
 
 
 def test_frequent_words_are_not_asked_for_and_still_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    many = Index(Database(None), Synonyms([]))
+    many = Index(Database(None), lambda: Synonyms([]))
     many.enter("", [Piece(f"은행 예금 {'금리 ' * (n % 7)} 번호{n}번") for n in range(300)])
     many.enter("", [Piece("은행 특별우대 조건 하나"), Piece("은행 특별우대 예금 금리")])
     for rarest_only in (1, 50):
