@@ -28,3 +28,10 @@ def clean_text(text: str) -> str:
     text = _LINE_ENDS.sub("\n", _ESCAPES.sub("", text))
     text = _LONE_JOINER.sub("", _INVISIBLE.sub("", text))
     return unicodedata.normalize("NFC", text)
+
+
+def better_encoding(block: bytes) -> str:
+    """`utf-8` or `cp949`: in which fewer bytes are wrong. A few broken bytes don't turn UTF-8 into CP949."""
+    utf8 = len(re.findall("[\udc80-\udcff]", block.decode("utf-8", "surrogateescape")))
+    cp949 = len(re.findall("[\udc80-\udcff]", block.decode("cp949", "surrogateescape")))
+    return "cp949" if cp949 < utf8 else "utf-8"

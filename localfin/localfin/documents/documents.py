@@ -18,7 +18,7 @@ from localfin.documents.chunks import cut
 from localfin.documents.files import Stamp, absolute, found, printable
 from localfin.documents.index import Index, Piece
 from localfin.documents.passage import Hit
-from localfin.documents.reading import read
+from localfin.documents.reading import Reader, open_reader
 from localfin.documents.turn import turn_to_write
 from localfin.store import Database, utc_now
 from localfin.text import clean_text
@@ -86,14 +86,14 @@ class Documents:
         """
         paths = list(paths)
         files = found(paths)
-        with turn_to_write(self.database):
+        with turn_to_write(self.database), open_reader() as reader:
             self._sweep()
             todo = [path for path in files if not self._is_as_it_was(path)]
             sizes = [_size(path) for path in todo]
             outcomes = {path: Outcome(path, "unchanged") for path in files}
             done = 0
             for path, size in zip(todo, sizes, strict=True):
-                outcomes[path] = self._add(path)
+                outcomes[path] = self._add(path, reader)
                 done += size
                 if progress is not None:
                     progress(done, sum(sizes))
@@ -126,7 +126,7 @@ class Documents:
         )
         return tuple(Document(Path(row[0]), *row[1:]) for row in rows)
 
-    def _add(self, path: Path) -> Outcome:
+    def _add(self, path: Path, reader: Reader) -> Outcome:
         known = self.database.rows(
             "SELECT id, sha256 FROM documents WHERE path = ? AND state = 'ready'", printable(path)
         )
@@ -136,7 +136,7 @@ class Documents:
             if known and known[0][1] == sha256:
                 self._touch(known[0][0], stamp)
                 return Outcome(path, "unchanged")
-            n_passages = self._write(path, stamp, sha256)
+            n_passages = self._write(path, stamp, sha256, reader)
         except InputRefused as error:
             self._mark_gone([path])
             return Outcome(path, "refused", reason=str(error))
@@ -144,8 +144,8 @@ class Documents:
             return Outcome(path, "refused", reason=str(error))
         return Outcome(path, "changed" if known else "added", n_passages)
 
-    def _write(self, path: Path, stamp: Stamp, sha256: str) -> int:
-        reading = read(path)
+    def _write(self, path: Path, stamp: Stamp, sha256: str, reader: Reader) -> int:
+        reading = reader.read(path)
         pieces, n_passages, pages = iter(cut(reading.blocks)), 0, None
         title, key = "", 0
         while batch := list(islice(pieces, BATCH)):

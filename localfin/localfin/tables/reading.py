@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from localfin.delimited import records_of
 from localfin.documents.reading import read
 from localfin.fraud.transactions import source
 from localfin.tables.shaping import HEADER_WITHIN, headers, kind_of, records, table_of
@@ -77,7 +78,7 @@ def _records(text: str, delimiter: str) -> list[list[str]]:
 
 def _stored(path: Path, found: source.Source, delimiter: str) -> Table | None:
     """Header and kinds from the first rows; the rest is looked at when a question comes."""
-    head = source.records_of(source.head_of(found).lstrip("\ufeff"), delimiter)
+    head = records_of(source.head_of(found).lstrip("\ufeff"), delimiter)
     width = max((len(row) for row in head), default=0)
     place = next((n for n, row in enumerate(head[:HEADER_WITHIN]) if len([c for c in row if c]) >= 0.6 * width), None)
     if place is None or len(head) < place + 2 or width < 2:

@@ -79,7 +79,7 @@ def test_a_file_that_left_its_folder_leaves_the_index(documents: Documents, fold
 
 def test_a_bad_file_is_named_and_kept_out_and_the_others_are_in(documents: Documents, folder: Path) -> None:
     documents.add([folder])
-    (folder / "deposits.md").write_bytes(b"\xff\xfe\xfa" * 100)
+    (folder / "deposits.md").write_bytes(b"%PDF-1.7\n" * 100)
     (folder / "empty.txt").write_text(" \n\n")
     outcomes = {outcome.path.name: outcome for outcome in documents.add([folder])}
     assert outcomes["deposits.md"].state == outcomes["empty.txt"].state == "refused"

@@ -1,42 +1,14 @@
-"""Files to blocks: plain text and Markdown."""
+"""Files to blocks: PDF, DOCX, XLSX, HWPX, HTML, Markdown, CSV, TSV and plain text, parsed in a sealed child process.
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+What is covered: the parent never parses. It copies the bytes into memory that the child inherits, hashes them on the
+way, and checks what the child says. The child (`localfin_models.seal`) has no network, no other program, no file but
+the Python installation, bounded memory and bounded time; formulas, macros, scripts and links are never followed. A
+file that ends the child is refused, and the next one is read by a new child.
 
-from localfin.documents.passage import Block
-from localfin.text import clean_text
-from localfin_models.errors import InputRefused, NotFound
-from localfin_models.language import _
+What is not covered: a document that took over the child through a bug of pdfium or expat could say wrong words for the
+documents that this child reads after it. Pictures are not read: a scan without a text layer is refused.
+"""
 
-SUFFIXES = frozenset({".txt", ".md"})
-"""Of the files that can be read."""
+from localfin.documents.reading.client import SUFFIXES, Progress, Reader, Reading, open_reader, read
 
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    title: str
-    """What the file calls itself; empty where it does not."""
-    blocks: Iterator[Block]
-
-
-def read(path: Path) -> Reading:
-    """Raises NotFound, InputRefused."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputRefused(_("{path}: documents of this kind cannot be read").format(path=path))
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise NotFound(_("{path} does not exist").format(path=path)) from None
-    except UnicodeDecodeError:
-        raise InputRefused(_("{path}: this is no UTF-8 text").format(path=path)) from None
-    return Reading("", _blocks(clean_text(text)))
-
-
-def _blocks(text: str) -> Iterator[Block]:
-    for paragraph in text.split("\n\n"):
-        line = paragraph.strip()
-        if line.startswith("#") and "\n" not in line:
-            yield Block("heading", line.lstrip("# "))
-        elif line:
-            yield Block("text", line)
+__all__ = ["SUFFIXES", "Progress", "Reader", "Reading", "open_reader", "read"]

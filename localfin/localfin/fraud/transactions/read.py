@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from localfin.delimited import records_of
 from localfin.fraud.database import ZONE
 from localfin.fraud.transactions import rows, source
 from localfin.fraud.transactions.columns import SAMPLE, Columns, recognise, roles_of
@@ -191,7 +192,7 @@ def _load_csv(
     notes: list[str],
 ) -> Loaded:
     delimiter = source.delimiter_of(found)
-    head = source.records_of(source.head_of(found), delimiter)
+    head = records_of(source.head_of(found), delimiter)
     at = _header(head, given)
     if at is None:
         names = [str(number) for number in range(1, len(head[0]) + 1)]

@@ -4,19 +4,16 @@ Memory is bounded by a block; what is compressed or arrives on a stream is writt
 """
 
 import codecs
-import contextlib
-import csv
-import io
 import re
 import shutil
 import zlib
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from localfin.text import clean_text
+from localfin.delimited import delimiter_in
+from localfin.text import better_encoding, clean_text
 from localfin_models.errors import InputRefused, NotEnough, NotFound
 from localfin_models.language import _
 
@@ -24,7 +21,6 @@ Format = Literal["csv", "jsonl", "parquet"]
 BLOCK = 1 << 20
 KEEP_FREE = 256 << 20  # bytes of disk that unpacking leaves
 HEAD = 1 << 16  # bytes that decide on the delimiter and the header
-_DELIMITERS = (",", "\t", "|", ";", "\x1f", "^")
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _BLANK = re.compile(rb"\n[ \t]*\r?\n")
@@ -161,18 +157,11 @@ def _scan(file: BinaryIO) -> tuple[str, bool, int]:
             try:
                 decoder.decode(block)
             except UnicodeDecodeError:
-                plain, encoding = False, _encoding_of(block)
+                plain, encoding = False, better_encoding(block)
         last = block[-2:]
     if last[-1:] != b"\n":
         lines += 1
     return encoding, plain and returns in (0, lines, lines - 1), lines
-
-
-def _encoding_of(block: bytes) -> str:
-    """The encoding in which fewer bytes are wrong; a few broken bytes don't turn UTF-8 into CP949."""
-    utf8 = len(re.findall("[\udc80-\udcff]", block.decode("utf-8", "surrogateescape")))
-    cp949 = len(re.findall("[\udc80-\udcff]", block.decode("cp949", "surrogateescape")))
-    return "cp949" if cp949 < utf8 else "utf-8"
 
 
 def delimiter_of(source: Source) -> str:
@@ -180,23 +169,14 @@ def delimiter_of(source: Source) -> str:
 
     Raises InputRefused where there is none.
     """
-    best: tuple[float, int, str] | None = None
-    text = head_of(source)
-    for delimiter in _DELIMITERS:
-        widths = Counter(len(row) for row in records_of(text, delimiter))
-        if not widths:
-            continue
-        width, count = max(widths.items(), key=lambda item: (item[1] if item[0] > 1 else 0, item[0]))
-        if width > 1:
-            rating = (round(count / widths.total(), 1), width, delimiter)
-            best = max(best, rating, key=lambda item: item[:2]) if best else rating
+    best = delimiter_in(head_of(source))
     if best is None:
         raise InputRefused(
             _("{path}: no delimiter divides the lines; expected commas, tabs, bars or semicolons").format(
                 path=source.shown
             )
         )
-    return best[2]
+    return best
 
 
 def head_of(source: Source) -> str:
@@ -206,12 +186,3 @@ def head_of(source: Source) -> str:
         whole = not file.read(1)
     text = codecs.getincrementaldecoder(source.encoding)("replace").decode(head)
     return text if whole else text[: text.rfind("\n") + 1] or text
-
-
-def records_of(text: str, delimiter: str) -> list[list[str]]:
-    """The records of a short text, up to where they can't be parsed."""
-    found: list[list[str]] = []
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    with contextlib.suppress(csv.Error):
-        found.extend(row for row in rows if row)
-    return found
