@@ -1,13 +1,27 @@
 """The assistant as a library: one model, questions and answers. What the command line and the app are built on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
 
+from localfin.answers.answering import Asked, answered
+from localfin.answers.events import (
+    Basis,
+    Checked,
+    Citation,
+    Event,
+    Evidence,
+    MakeUp,
+    Marked,
+    Removed,
+    Source,
+)
+from localfin.answers.library import Library
+from localfin.computed import Computed
+from localfin.documents import Documents
 from localfin.engine.events import (
     Engine,
-    Event,
     Finished,
     FinishReason,
     LoadOptions,
@@ -18,10 +32,14 @@ from localfin.engine.events import (
     Text,
     Usage,
 )
+from localfin.store import Database
 from localfin_models.catalog import find_model
 from localfin_models.errors import LocalfinError
+from localfin_models.home import home
 from localfin_models.language import _
 
+DATABASE = "localfin.db"
+"""In the home: chats and documents."""
 AnswerLanguage = Literal["ko", "en"]
 _ENGLISH_WORDS = frozenset({
     "a", "an", "and", "are", "can", "do", "does", "explain", "for", "how", "i", "if", "in", "is", "it", "me", "my",
@@ -37,7 +55,23 @@ class Answer:
     text: str
     model: ModelInfo
     usage: Usage
+    """All zero where no model was asked."""
     finish_reason: FinishReason
+    basis: Basis = "model"
+    """What it rests on."""
+    citations: tuple[Citation, ...] = ()
+    """Each with a quote that was found in its source."""
+    sources: tuple[Source, ...] = ()
+    """The passages that it could cite."""
+    computed: tuple[Computed, ...] = ()
+    marked: tuple[Marked, ...] = ()
+    """Its figures that stand in no source and no calculation."""
+    removed: tuple[Removed, ...] = ()
+    """What the model wrote and could not be shown."""
+    notes: tuple[str, ...] = ()
+    """Lines to be shown below it."""
+    make_up: MakeUp | None = None
+    """What the prompt was made of and what did not fit; None where no model was asked, or asked alone."""
 
 
 class Assistant:
@@ -68,6 +102,8 @@ class Assistant:
         self._engine = engine
         self._path = find_model(model)
         self._options = options
+        self._documents: Documents | None = None
+        self._held: Library | None = None
         self._engine.load(self._path, options)
 
     @property
@@ -99,9 +135,21 @@ class Assistant:
         history: Sequence[Message] = (),
         language: AnswerLanguage | None = None,
         sampling: Sampling = Sampling(),
+        documents: Sequence[str | Path] = (),
+        evidence: bool = True,
     ) -> Iterator[Event]:
-        """The answer as it is made: Prefill and Text events, then one Finished. Raises ContextFull, EngineDied."""
-        return self._engine.generate(conversation(question, system, history, language), sampling)
+        """The answer as it is made: one Evidence, Prefill and Text events, one Checked, then one Finished.
+
+        `documents` are files or folders that alone may answer; without any, all indexed documents and the handbook
+        do. Without `evidence` the model is asked alone, and its words come unchecked: no Evidence and no Checked.
+        Raises ContextFull, EngineDied; NotFound and InputRefused for a document.
+        """
+        if not evidence:
+            return self._engine.generate(conversation(question, system, history, language), sampling)
+        answers_in = language or language_of(question)
+        wish = _ASK_FOR[answers_in] if answers_in != language_of(question) else ""
+        asked = Asked(question, answers_in, wish, system, tuple(history), sampling)
+        return self._answered(asked, documents)
 
     def ask(
         self,
@@ -111,14 +159,70 @@ class Assistant:
         history: Sequence[Message] = (),
         language: AnswerLanguage | None = None,
         sampling: Sampling = Sampling(),
+        documents: Sequence[str | Path] = (),
+        evidence: bool = True,
     ) -> Answer:
         """The whole answer. `history` are the turns before, oldest first; `language` None leaves it to the question."""
+        return self.whole(
+            self.stream(
+                question, system=system, history=history, language=language, sampling=sampling, documents=documents,
+                evidence=evidence,
+            )
+        )  # fmt: skip
+
+    @property
+    def documents(self) -> Documents:
+        """The documents that answers may come from: add, list, search, remove.
+
+        Raises LocalfinError where the home cannot be used, InputRefused where its database is none.
+        """
+        if self._documents is None:
+            self._documents = Documents(Database(home() / DATABASE))
+        return self._documents
+
+    def _answered(self, asked: Asked, named: Sequence[str | Path]) -> Iterator[Event]:
+        library = self._library(tuple(Path(path).expanduser().absolute() for path in named))
+        yield from answered(self._engine, self.model, asked, library)
+
+    def _library(self, named: tuple[Path, ...]) -> Library:
+        """The one before where the same documents are named; read again where they are others."""
+        if self._held is None or self._held.named != named:
+            if self._held is not None:
+                self._held.close()
+            self._held = None  # stays so where a document is refused
+            self._held = Library(self._documents_if_any(), named)
+        return self._held
+
+    def _documents_if_any(self) -> Documents | None:
+        """Asking makes no database, and needs no home."""
+        if self._documents is None:
+            try:
+                path = home() / DATABASE
+                if not path.is_file():
+                    return None
+            except LocalfinError:
+                return None
+        return self.documents
+
+    def whole(self, events: Iterable[Event]) -> Answer:
+        """The answer that a stream of events makes."""
         parts: list[str] = []
-        for event in self.stream(question, system=system, history=history, language=language, sampling=sampling):
-            if isinstance(event, Text):
-                parts.append(event.text)
-            elif isinstance(event, Finished):
-                return Answer("".join(parts), self.model, event.usage, event.reason)
+        evidence, checked = Evidence((), (), None), Checked("model")
+        for event in events:
+            match event:
+                case Text(text):
+                    parts.append(text)
+                case Evidence():
+                    evidence = event
+                case Checked():
+                    checked = event
+                case Finished(reason, usage):
+                    return Answer(
+                        "".join(parts), self.model, usage, reason, checked.basis, checked.citations, evidence.sources,
+                        evidence.computed, checked.marked, checked.removed, checked.notes, evidence.make_up,
+                    )  # fmt: skip
+                case _prefill:
+                    pass
         raise LocalfinError(_("the answer ended without an end"))
 
     def cancel(self) -> None:
@@ -127,6 +231,11 @@ class Assistant:
 
     def close(self) -> None:
         self._engine.close()
+        if self._held is not None:
+            self._held.close()
+        if self._documents is not None:
+            self._documents.database.close()
+            self._documents = None
 
     def __enter__(self) -> Self:
         return self

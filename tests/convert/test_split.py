@@ -119,7 +119,7 @@ def test_a_split_model_answers_as_the_whole_one(top: Path, tmp_path: Path, envir
         home = {**environment, "LOCALFIN_HOME": str(tmp_path / "home")}
         return subprocess.run(command, env=home, capture_output=True, text=True, check=True).stdout
 
-    question = ("DSR이 뭐야?", "--temperature", "0", "--threads", "1")
+    question = ("DSR이 뭐야?", "--model-only", "--temperature", "0", "--threads", "1")
     assert run("ask", "-m", str(split.out), *question) == run("ask", "-m", str(whole.out), *question) != ""
     assert [line.split()[0] for line in run("models", "list").splitlines() if "mine" in line] == [split.out.stem]
 

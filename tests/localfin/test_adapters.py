@@ -177,7 +177,7 @@ def test_the_scripted_engine_does_alike(speaker, world):
 
 
 def test_the_command_line(run, speaker, world, tmp_path):
-    plain = ("ask", "hi", "-m", speaker, "--threads", 1)
+    plain = ("ask", "--model-only", "hi", "-m", speaker, "--threads", 1)
     assert run(*plain, "--lora", world).stdout == "가나 world\n"
     said = json.loads(run(*plain, "--lora", f"{world}=0.1", "--json").stdout)
     assert said["answer"] == "가나 hello"

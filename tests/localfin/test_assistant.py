@@ -36,7 +36,7 @@ def test_ask_returns_the_whole_answer(model):
 
 def test_the_real_engine_serves_the_same_interface(speaker):
     with Assistant(speaker) as assistant:
-        answer = assistant.ask("hi")
+        answer = assistant.ask("hi", evidence=False)
         assert isinstance(answer, Answer)
         assert answer.text == "가나 hello"
         assert assistant.model.name == "speaker"

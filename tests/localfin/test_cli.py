@@ -15,17 +15,17 @@ import pytest
 from tests.localfin.tiny_gguf import BYTES, END, byte, chain_of
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX terminal or signals")
-ASK = [sys.executable, "-m", "localfin", "ask", "--threads", "1"]
+ASK = [sys.executable, "-m", "localfin", "ask", "--model-only", "--threads", "1"]
 
 
 def test_an_answer_is_all_that_stands_on_stdout(run, speaker):
-    ran = run("ask", "hi", "-m", speaker, "--threads", 1)
+    ran = run("ask", "--model-only", "hi", "-m", speaker, "--threads", 1)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "가나 hello\n", "")
 
 
 def test_a_question_comes_from_a_pipe_or_both(run, speaker):
     def tokens(*arguments: str, stdin: str) -> int:
-        ran = run("ask", *arguments, "-m", speaker, "--json", "--threads", 1, stdin=stdin)
+        ran = run("ask", "--model-only", *arguments, "-m", speaker, "--json", "--threads", 1, stdin=stdin)
         return json.loads(ran.stdout)["usage"]["prompt_tokens"]
 
     alone, piped, both = tokens("abc", stdin=""), tokens(stdin="abc\n"), tokens("abc", stdin="defg")
@@ -34,10 +34,13 @@ def test_a_question_comes_from_a_pipe_or_both(run, speaker):
 
 
 def test_json_is_one_object_of_the_promised_form(run, speaker):
-    ran = run("ask", "hi", "-m", speaker, "--json", "--threads", 1)
+    ran = run("ask", "--model-only", "hi", "-m", speaker, "--json", "--threads", 1)
     said = json.loads(ran.stdout)
     assert ran.stdout.count("\n") == 1
-    assert list(said) == ["answer", "model", "usage", "finish_reason"]
+    assert list(said) == [
+        "answer", "basis", "citations", "calculations", "marked_figures", "removed", "notes", "passages", "prompt",
+        "model", "usage", "finish_reason",
+    ]  # fmt: skip
     assert said["answer"] == "가나 hello"
     assert said["model"]["name"] == "speaker"
     assert said["model"]["path"] == str(speaker)
@@ -52,15 +55,14 @@ def test_json_is_one_object_of_the_promised_form(run, speaker):
 
 
 def test_max_tokens_ends_with_length(run, endless):
-    said = json.loads(run("ask", "hi", "-m", endless, "-n", 6, "--json", "--threads", 1).stdout)
+    said = json.loads(run("ask", "--model-only", "hi", "-m", endless, "-n", 6, "--json", "--threads", 1).stdout)
     assert (said["answer"], said["finish_reason"], said["usage"]["completion_tokens"]) == ("ababab", "length", 6)
 
 
 def test_a_language_is_asked_for_only_where_it_is_not_the_questions(run, speaker):
     def tokens(question: str, *more: str) -> int:
-        return json.loads(run("ask", question, *more, "-m", speaker, "--json", "--threads", 1).stdout)["usage"][
-            "prompt_tokens"
-        ]
+        ran = run("ask", "--model-only", question, *more, "-m", speaker, "--json", "--threads", 1)
+        return json.loads(ran.stdout)["usage"]["prompt_tokens"]
 
     plain = tokens("hello")
     assert tokens("hello", "--lang", "en") == plain
@@ -92,10 +94,10 @@ def test_errors_are_one_line_and_a_code(run, arguments, code, words):
 
 
 def test_too_little_memory_is_six_and_a_killed_child_is_one(run, make_gguf):
-    ran = run("ask", "hi", "-m", make_gguf(name="long", n_ctx=1 << 27), "--n-ctx", 1 << 27)
+    ran = run("ask", "--model-only", "hi", "-m", make_gguf(name="long", n_ctx=1 << 27), "--n-ctx", 1 << 27)
     assert ran.returncode == 6
     assert "GB needed" in ran.stderr
-    ran = run("ask", "hi", "-m", make_gguf(name="kills", keys={"llama.expert_group_count": 3}))
+    ran = run("ask", "--model-only", "hi", "-m", make_gguf(name="kills", keys={"llama.expert_group_count": 3}))
     assert ran.returncode == 1
     assert "SIGABRT" in ran.stderr
     assert ran.stderr.count("\n") == 1
@@ -116,7 +118,7 @@ def test_a_home_that_cannot_be_used_is_said_with_its_variable(run, environment, 
 
 def test_an_answer_needs_no_home(run, speaker, localfin_home):
     localfin_home.write_text("a file where the folder should be")
-    ran = run("ask", "hi", "-m", speaker, "--threads", 1)
+    ran = run("ask", "--model-only", "hi", "-m", speaker, "--threads", 1)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "가나 hello\n", "")
 
 
@@ -186,7 +188,7 @@ def test_a_slow_pipe_is_waited_for_and_a_silent_one_is_refused(speaker, environm
     assert json.loads(ran.stdout)["usage"]["prompt_tokens"] == json.loads(at_once.stdout)["usage"]["prompt_tokens"]
     code = (
         "import sys\nfrom localfin.commands import ask\nask._PIPE_PATIENCE_S = 0.5\nfrom localfin.cli import main\n"
-        f"sys.argv = ['localfin', 'ask', 'hi', '-m', {str(speaker)!r}]\nmain()"
+        f"sys.argv = ['localfin', 'ask', '--model-only', 'hi', '-m', {str(speaker)!r}]\nmain()"
     )
     reader, writer = os.pipe()
     silent = subprocess.run(
@@ -210,7 +212,7 @@ def test_an_engine_that_dies_is_told_on_a_line_of_its_own(endless, environment):
         "        yield event\n"
         "        if isinstance(event, Text):\n            os.kill(engine.pid, signal.SIGKILL)\n"
         "LlamaEngine.generate = dying\n"
-        f"sys.argv = ['localfin', 'ask', 'hi', '--threads', '1', '-m', {str(endless)!r}]\nmain()"
+        f"sys.argv = ['localfin', 'ask', '--model-only', 'hi', '--threads', '1', '-m', {str(endless)!r}]\nmain()"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -270,7 +272,7 @@ def test_a_terminal_sees_the_answer_grow_and_a_status_on_stderr(endless, environ
 def test_a_terminal_of_another_encoding_gets_an_answer(run, make_gguf, environment):
     environment.update(PYTHONUTF8="0", PYTHONIOENCODING="ascii")
     path = make_gguf(name="speaker", chain=chain_of(*byte("\n가나"), BYTES + 256 + 1, END))
-    assert run("ask", "hi", "-m", path, "--threads", 1).stdout == "?? hello\n"
+    assert run("ask", "--model-only", "hi", "-m", path, "--threads", 1).stdout == "?? hello\n"
 
 
 def test_models_are_listed_shown_and_chosen(run, speaker, endless, localfin_home):
@@ -280,7 +282,7 @@ def test_models_are_listed_shown_and_chosen(run, speaker, endless, localfin_home
     assert run("models", "use", "mine").returncode == 0
     rows = [json.loads(line) for line in run("models", "list", "--json").stdout.splitlines()]
     assert [(r["name"], r["origin"]) for r in rows if r["default"]] == [("mine", "home")]
-    assert run("ask", "hi", "--threads", 1).stdout == "가나 hello\n"
+    assert run("ask", "--model-only", "hi", "--threads", 1).stdout == "가나 hello\n"
     assert run("models", "use", endless).returncode == 0
     shown = json.loads(run("models", "show", "--json").stdout)
     assert (shown["name"], shown["quantization"], shown["layers"]) == ("endless", "f32", 1)

@@ -10,16 +10,21 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import click
 
-from localfin.assistant import Answer, AnswerLanguage, Assistant
-from localfin.engine.events import Event, Finished, LoadOptions, Lora, ModelInfo, Prefill, Sampling, Text
+from localfin.answers.events import Event
+from localfin.answers.lines import note_lines, source_lines
+from localfin.answers.many import Answers, Way, answer_to, read_questions
+from localfin.answers.report import report
+from localfin.assistant import Answer, AnswerLanguage, Assistant, language_of
+from localfin.engine.events import Finished, LoadOptions, Lora, Prefill, Sampling, Text
 from localfin.text import clean_text
 from localfin_models.catalog import find_model
 from localfin_models.errors import INTERRUPTED, LocalfinError
 from localfin_models.language import _
+from localfin_models.progress import ProgressBar
 
 _LONGEST_PIPE = 64 << 20
 _SHORTLY_S = 0.2
@@ -84,52 +89,104 @@ def lora_from(value: str) -> Lora:
 )
 @click.option("--n-ctx", type=click.IntRange(min=16), help=_("Context in tokens."))
 @click.option("--threads", type=click.IntRange(1, 512), help=_("Threads to compute with."))
+@click.option(
+    "-d",
+    "--document",
+    "documents",
+    multiple=True,
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help=_(
+        "Answer from this document or folder alone; several are taken together. Without it: from all that were added "
+        "with `docs add`, and from the handbook."
+    ),
+)
+@click.option(
+    "--model-only",
+    is_flag=True,
+    help=_("Ask the model alone: no documents, no handbook, no calculators, and nothing is checked."),
+)
+@click.option(
+    "--file",
+    "many",
+    metavar="Q.jsonl",
+    type=click.Path(path_type=Path),
+    help=_("Answer many questions, one JSON object a line: id, question; and system, lang, documents."),
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help=_("With --file: append the answers here; questions that are answered in it are skipped."),
+)
 @click.option("--json", "as_json", is_flag=True, help=_("Print one JSON object instead of the plain answer."))
 def ask(
     question: str | None, model: str | None, adapters: tuple[Lora, ...], system: str | None, temperature: float,
     max_tokens: int | None, seed: int | None, lang: AnswerLanguage | None, gpu_layers: int | Literal["auto"],
-    n_ctx: int | None, threads: int | None, as_json: bool,
+    n_ctx: int | None, threads: int | None, documents: tuple[Path, ...], model_only: bool, many: Path | None,
+    output: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
+    _refuse_together(question, many, output, documents, model_only)
     # A model that is not there is said before a long pipe is read.
-    path = find_model(model) if question else None
-    with _Status() as status:
-        asked = _whole_question(question, status)
-    sampling = Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed)
+    path = find_model(model) if question or many else None
     from localfin.engine.kept import states_folder
 
     options = LoadOptions(n_ctx, threads, gpu_layers, adapters, kept_in=states_folder())
+    how = Way(
+        system, lang, Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed), documents, not model_only
+    )
+    if many is not None:
+        _answer_many(many, output, path, options, how)
+        return
+    with _Status() as status:
+        asked = _whole_question(question, status)
     with _Status() as status:
         status.show(_("loading the model"))
         assistant = Assistant(path or model, options)
     with assistant, _Status() as status, _interrupt_cancels(assistant):
-        events = assistant.stream(asked, system=system, language=lang, sampling=sampling)
-        finished, text = _print(events, status, quiet=as_json)
-        if as_json:
-            answer = Answer(text, assistant.model, finished.usage, finished.reason)
-            click.echo(json.dumps(report(answer), ensure_ascii=False))
-    if finished.usage.shifted_tokens:
+        answer = assistant.whole(_shown(assistant.stream(asked, **how.arguments()), status, quiet=as_json))
+    if as_json:
+        click.echo(json.dumps(report(answer), ensure_ascii=False))
+    else:
+        _print_below(answer, lang or language_of(asked))
+    if answer.usage.shifted_tokens:
         lost = _("The context was full: its oldest {n} tokens fell out meanwhile.")
-        click.echo(lost.format(n=f"{finished.usage.shifted_tokens:,}"), err=True)
-    if finished.reason == "cancelled":
+        click.echo(lost.format(n=f"{answer.usage.shifted_tokens:,}"), err=True)
+    if answer.finish_reason == "cancelled":
         raise click.exceptions.Exit(INTERRUPTED)
 
 
-def report(answer: Answer) -> dict[str, Any]:
-    """What `--json` prints."""
-    usage = answer.usage
-    return {
-        "answer": answer.text,
-        "model": _model(answer.model),
-        "usage": {
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "prefill_s": round(usage.prefill_s, 4),
-            "decode_tokens_per_s": round(usage.decode_tokens_per_s, 2),
-            "load_s": round(usage.load_s, 4),
-            "shifted_tokens": usage.shifted_tokens,
-        },
-        "finish_reason": answer.finish_reason,
-    }
+def _refuse_together(
+    question: str | None, many: Path | None, output: Path | None, documents: tuple[Path, ...], model_only: bool
+) -> None:
+    if many is not None and question:
+        raise click.UsageError(_("give a question or --file, not both"))
+    if output is not None and many is None:
+        raise click.UsageError(_("-o goes with --file"))
+    if documents and model_only:
+        raise click.UsageError(_("--model-only asks no documents: leave -d out"))
+
+
+def _answer_many(file: Path, output: Path | None, model: Path | None, options: LoadOptions, how: Way) -> None:
+    """All answers as JSON lines; an interrupt ends between two of them."""
+    questions = read_questions(file)
+    with Assistant(model, options) as assistant, Answers(output, assistant.model.sha256) as answers:
+        todo = [question for question in questions if question.id not in answers.done]
+        failed = 0
+        with ProgressBar(_("answering"), unit=_("questions"), of_unit=1) as bar:
+            for done, question in enumerate(todo, 1):
+                failed += answers.write(answer_to(assistant, question, how))
+                bar(done, len(todo))
+    if failed:
+        raise LocalfinError(_("{n} questions could not be answered; their lines say why").format(n=failed))
+
+
+def _print_below(answer: Answer, language: str) -> None:
+    """The sources and the notes, under a line of their own."""
+    lines = [*source_lines(answer.citations, language), *note_lines(answer.notes)]
+    if lines:
+        click.echo("\n" + "\n".join(lines))
 
 
 class _Status:
@@ -181,47 +238,26 @@ def _interrupt_cancels(assistant: Assistant) -> Generator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _print(events: Iterator[Event], status: _Status, *, quiet: bool) -> tuple[Finished, str]:
-    """Print the answer as it comes, unless `quiet`; returns its end and the whole text."""
-    parts: list[str] = []
+def _shown(events: Iterator[Event], status: _Status, *, quiet: bool) -> Iterator[Event]:
+    """The same events; their text is printed as it comes, unless `quiet`."""
+    begun = False
     try:
-        finished = _print_pieces(events, status, parts, quiet=quiet)
-    except LocalfinError:
-        if parts and not quiet:
-            click.echo()  # what went wrong stands on a line of its own
-        raise
-    if not quiet:
-        click.echo()
-    return finished, "".join(parts)
-
-
-def _print_pieces(events: Iterator[Event], status: _Status, parts: list[str], *, quiet: bool) -> Finished:
-    for event in events:
-        if isinstance(event, Prefill) and event.total > _LONG_PROMPT:
-            percent = 100 * event.done // event.total
-            status.show(_("reading the question {percent} %").format(percent=percent))
-        elif isinstance(event, Text):
-            status.clear()
-            parts.append(event.text)
-            if not quiet:
+        for event in events:
+            if isinstance(event, Prefill) and event.total > _LONG_PROMPT:
+                percent = 100 * event.done // event.total
+                status.show(_("reading the question {percent} %").format(percent=percent))
+            elif isinstance(event, Text) and not quiet:
+                status.clear()
+                begun = True
                 sys.stdout.write(event.text)
                 sys.stdout.flush()
-        elif isinstance(event, Finished):
-            return event
-    raise LocalfinError(_("the answer ended without an end"))
-
-
-def _model(info: ModelInfo) -> dict[str, Any]:
-    return {
-        "name": info.name,
-        "path": str(info.path),
-        "sha256": info.sha256,
-        "quantization": info.quantization,
-        "adapters": [
-            {"name": adapter.name, "path": str(adapter.path), "sha256": adapter.sha256, "scale": adapter.scale}
-            for adapter in info.adapters
-        ],
-    }
+            elif isinstance(event, Finished) and not quiet:
+                click.echo()
+            yield event
+    except LocalfinError:
+        if begun:
+            click.echo()  # what went wrong stands on a line of its own
+        raise
 
 
 def _whole_question(argument: str | None, status: _Status) -> str:

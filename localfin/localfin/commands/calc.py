@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from localfin import amounts
+from localfin.answers.report import calculation
 from localfin.calc import Instalment, loan_schedule, run
 from localfin.calc.business import quoted, read_quotes
 from localfin.calc.calling import CALCULATORS, Calculator, Kind
@@ -17,7 +18,7 @@ from localfin.calc.inputs import currency as currency_named
 from localfin.calc.rules import Rule, with_own
 from localfin.calc.wording import Language, plain
 from localfin.commands.calc_table import table
-from localfin.commands.computed import report, show
+from localfin.commands.computed import show
 from localfin.computed import Computed
 from localfin.text import clean_text
 from localfin_models.errors import InputRefused, NotFound
@@ -142,7 +143,7 @@ def loan(
         _write_csv(rows)
     elif as_json:
         click.echo(
-            json.dumps({**report(found), **({"schedule": _listed(rows)} if schedule else {})}, ensure_ascii=False)
+            json.dumps({**calculation(found), **({"schedule": _listed(rows)} if schedule else {})}, ensure_ascii=False)
         )
     else:
         show(found, as_json=False)

@@ -57,6 +57,8 @@ class EngineService:
         if self._llama is not None:
             if call == "generate":
                 return self._generate(self._llama, arguments, emit)
+            if call == "count":
+                return {"counts": [self._count(self._llama, text) for text in arguments["texts"]]}
             if call == "load_adapter":
                 self._llama.load_adapter(arguments["id"], Path(arguments["path"]))
                 return {}
@@ -89,6 +91,9 @@ class EngineService:
             options["sequences"],
         )
         return {"n_ctx": self._llama.n_ctx, "gpu_layers": self._gpu_layers}
+
+    def _count(self, llama: Llama, text: str) -> int:
+        return len(llama.tokenize(text, add_bos=False, special=False))
 
     def _read_prompt(self, llama: Llama, arguments: dict[str, Any], emit: Emit) -> dict[str, Any]:
         """`open` messages are what many questions begin with; the first `stable` of others are a beginning that stays.

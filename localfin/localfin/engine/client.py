@@ -24,7 +24,7 @@ from localfin.engine.events import (
     Sampling,
     Shared,
 )
-from localfin.engine.frames import answered_of, count, event_of
+from localfin.engine.frames import answered_of, count, counts_of, event_of
 from localfin.engine.kept import open_states, scope_of
 from localfin.engine.memory import estimate
 from localfin.engine.memory_file import MemoryFile
@@ -42,6 +42,8 @@ _RENDER_S = 10.0
 """A chat template that takes longer is ended together with its process."""
 _CANCEL_S = 5.0
 """A generation that has not stopped so long after `cancel` is ended together with its process."""
+_COUNTED = 16
+"""Characters for each token of the context up to which a text is counted."""
 _SERVICE = "localfin.engine.child:EngineService"
 
 
@@ -145,6 +147,17 @@ class LlamaEngine:
         if stable is None:
             stable = next((at for at, m in enumerate(messages) if m.role != "system"), 0)
         return self._events(self.model, {"messages": given, "stable": stable, "open": False}, sampling)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """See Engine.count_tokens. What is far beyond the context is not split into tokens, which may take minutes."""
+        model = self.model
+        if model is None:
+            raise _no_model()
+        longest = model.n_ctx * _COUNTED
+        counted = [clean_text(text) for text in texts if len(text) <= longest]
+        with self._death_told():
+            counts = iter(counts_of(self._worker.call("count", {"texts": counted}), len(counted)))
+        return [next(counts) if len(text) <= longest else len(text) // 2 for text in texts]
 
     def answer_many(self, shared: Shared, questions: Sequence[Question]) -> Iterator[Answered]:
         """See Engine.answer_many. Texts from outside are cleaned on their way in, the model's on its way out."""

@@ -191,6 +191,10 @@ class Engine(Protocol):
         """
         ...
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text is, without a template; of a very long text an estimate. Raises EngineDied."""
+        ...
+
     def answer_many(self, shared: Shared, questions: Sequence[Question]) -> Iterator[Answered]:
         """The likeliest answers, several at once, as many as `LoadOptions.sequences` says; the beginning is read once.
 

@@ -85,7 +85,7 @@ class FakeEngine:
             sha256="0" * 64,
             quantization="q4_k_m",
             size_bytes=path.stat().st_size,
-            parameters=8_000_000,
+            parameters=8_000_000_000,
             n_ctx_train=4096,
             n_ctx=options.n_ctx or 4096,
             gpu_layers=0,
@@ -110,6 +110,12 @@ class FakeEngine:
         self.asked.append((tuple(messages), sampling))
         self._cancelled.clear()
         return self._play(next(self._answers), sampling)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Four characters are one token."""
+        if self._model is None:
+            raise EngineDied("the engine has no model: load one first")
+        return [-(-len(text) // 4) for text in texts]
 
     def answer_many(self, shared: Shared, questions: Sequence[Question]) -> Iterator[Answered]:
         if self._model is None:

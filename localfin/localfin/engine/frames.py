@@ -57,6 +57,14 @@ def tokens_of(frame: Mapping[str, Any]) -> list[int]:
     return tokens
 
 
+def counts_of(frame: Mapping[str, Any], texts: int) -> list[int]:
+    """What a frame holds under `counts`, one for each of so many texts."""
+    counts: object = frame.get("counts")
+    if not isinstance(counts, list) or len(counts) != texts:
+        raise _broken()
+    return [_whole(each) for each in counts]
+
+
 def done_of(frames: Iterator[dict[str, Any]]) -> dict[str, Any]:
     """What a call returned, its events left out."""
     done: dict[str, Any] = {}

@@ -5,13 +5,13 @@ percent sign, a clock's half of the day) fit one number of the evidence. It does
 """
 
 import math
-import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["money", "times", "share", "count", "days", "hours", "clock", "minutes", "km", "speed", "flag"]
+from localfin.figures import NUMBER_WORD, Kind, Said, read
+
 Language = Literal["ko", "en"]
 
 _KINDS: dict[str, Kind] = {
@@ -65,100 +65,13 @@ def unfounded(text: str, evidence: Collection[Figure]) -> str | None:
     if foreign is not None:
         return foreign
     plain = unicodedata.normalize("NFKC", text)
-    word = _NUMBER_WORD.search(plain)
+    word = NUMBER_WORD.search(plain)
     if word is not None:
         return word[0]
-    return next((said.text for said in _read(plain) if not any(_agrees(said, figure) for figure in evidence)), None)
+    return next((said.text for said in read(plain) if not any(_agrees(said, figure) for figure in evidence)), None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    text: str
-    value: float
-    step: float
-    """What the last written digit is worth."""
-    kinds: frozenset[Kind]
-
-
-_SCALES = {"조": 1e12, "억": 1e8, "만": 1e4, "천": 1e3, "백": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9,
-           "trillion": 1e12}  # fmt: skip
-_SCALE = r"[천백]?[조억만]|[천백]|(?:thousand|(?:m|b|tr)illion)\b"
-_UNITS: tuple[tuple[str, tuple[Kind, ...]], ...] = (
-    (r"km\s?/\s?h\b|kph\b", ("speed",)),
-    (r"km\b|킬로미터", ("km",)),
-    (r"%|퍼센트|per ?cent\b", ("share",)),
-    (r"배|times\b|-?fold\b|x\b", ("times",)),
-    (r"시간|hours?\b", ("hours",)),
-    (r"시|h\b|o'clock\b|a\.?m\b|p\.?m\b", ("clock", "hours")),
-    (r"분|min(?:ute)?s?\b", ("minutes",)),
-    (r"일|days?\b|d\b", ("days",)),
-    (r"원|won\b|krw\b", ("money",)),
-    (r"건|회|번|명|곳|개|transactions?\b|customers?\b|counterpart(?:y|ies)\b|frauds?\b|amounts?\b", ("count",)),
-)
-_PLAIN: frozenset[Kind] = frozenset({"money", "times", "count", "days", "hours", "minutes", "km", "speed"})
-_DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
-_FIGURE = re.compile(
-    rf"(?P<half>오전|오후|새벽|아침|저녁|밤)?\s?(?:(?<![\w)])(?P<sign>[-−]))?"
-    rf"(?P<number>(?:{_DIGITS}\s?(?:{_SCALE})\s?)+(?:{_DIGITS})?|{_DIGITS})(?P<minutes>:\d{{2}})?"
-    rf"\s?(?P<unit>{'|'.join(f'(?:{pattern})' for pattern, _kinds in _UNITS)})?(?P<more>[\d십백천만억조,.:/]*\d)?",
-    re.IGNORECASE | re.ASCII,
-)
-"""`more`: what cannot follow a figure that was read whole."""
-_NUMBER_WORD = re.compile(
-    r"\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy"
-    r"|eighty|ninety|dozens?|twice|thrice|double[ds]?|tripled?|half|halves|quarter|zero|none)\b"
-    r"|(?<!\d )(?<!\d)\b(?:hundred|thousand|(?:m|b|tr)illion)s?\b"
-    r"|(?<!\d)(?:한|두|세|네|다섯|여섯|일곱|여덟|아홉|열|스무|수[십백천]|몇|[일이삼사오육칠팔구십백천만억]{2,})"
-    r"\s?(?:배|건|번|명|곳|개|원|일|시간|분|퍼센트)"
-    r"|절반|갑절|(?<!\d)[십백천]만|(?<!\d)[일이삼사오육칠팔구십백천]억",
-    re.IGNORECASE,
-)
-
-
-def _read(text: str) -> Iterator[_Said]:
-    for match in _FIGURE.finditer(text):
-        value, step = _value(match["number"])
-        kinds = _kinds(match["unit"])
-        if match["sign"] in ("-", "−"):
-            value = -value
-        if match["minutes"] is not None:
-            kinds, value = frozenset[Kind]({"clock"}), value + int(match["minutes"][1:]) / 60
-        if "clock" in kinds:
-            value = _hour(value, match["half"], (match["unit"] or "").lower())
-        behind = text[match.end() : match.end() + 1]
-        whole = match["more"] is None and (match["unit"] is not None or behind not in tuple("십백천만억조"))
-        yield _Said(match[0].strip(), value, step, kinds if whole else frozenset())
-
-
-def _value(number: str) -> tuple[float, float]:
-    """The value, and what its last digit is worth."""
-    total, step = 0.0, 1.0
-    for part in re.finditer(rf"({_DIGITS})\s?({_SCALE})?", number, re.IGNORECASE | re.ASCII):
-        digits, scale = part[1].replace(",", ""), (part[2] or "").lower()
-        worth = _SCALES[scale] if scale in _SCALES else math.prod(_SCALES[character] for character in scale)
-        step = worth * 10.0 ** -len(digits.partition(".")[2])
-        total += float(digits) * worth
-    return total, step
-
-
-def _kinds(unit: str | None) -> frozenset[Kind]:
-    if unit is None:
-        return _PLAIN
-    for pattern, kinds in _UNITS:
-        if re.fullmatch(pattern, unit, re.IGNORECASE):
-            return frozenset(kinds)
-    return frozenset()
-
-
-def _hour(value: float, half: str | None, unit: str) -> float:
-    late = half in ("오후", "저녁") or unit.startswith("p") or (half == "밤" and value >= 6)
-    early = half in ("오전", "새벽", "아침", "밤") or unit.startswith("a")
-    if late and value < 12:
-        return value + 12
-    return 0.0 if early and value == 12 else value
-
-
-def _agrees(said: _Said, figure: Figure) -> bool:
+def _agrees(said: Said, figure: Figure) -> bool:
     if figure.kind not in said.kinds:
         return False
     held = figure.value * 100 if figure.kind == "share" else figure.value

@@ -1,0 +1,101 @@
+"""Answers without a model's words: the passages themselves, or what a calculator or a table computed.
+
+A small model finds no answer in a passage and copies figures wrongly. So the passage's own sentences lead, each a
+literal part of its source.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from localfin.answers.events import Citation, Source
+from localfin.answers.matching import asked_for, coverage
+from localfin.answers.quotes import Span, sentences
+from localfin.computed import Computed
+from localfin_models.language import translated
+
+_ENTRY = 900
+"""Characters of an entry of the handbook that are shown whole."""
+_QUOTED = 300
+"""Characters of one quote from a document, where its sentences allow it."""
+_MOST = 3
+"""Passages that are quoted."""
+_NEAR = 0.75
+"""A further passage is quoted where it covers that much of what the best one covers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    text: str
+    citations: tuple[Citation, ...] = ()
+
+
+def from_passages(question: str, sources: Sequence[Source]) -> Led:
+    """`sources`: at least one, the best first."""
+    asked, text = asked_for(question), ""
+    citations: list[Citation] = []
+    shown: list[str] = []
+    for source in sources[:_MOST]:
+        if source.match < _NEAR * sources[0].match:
+            continue
+        spans = _spans(source, asked)
+        quotes = [_line(source.passage.text[start:end]) for start, end in spans]
+        if all(any(quote in other for other in shown) for quote in quotes):
+            continue
+        own = source.passage.document is None
+        text += "\n\n" if text else ""
+        text += "\n".join(quotes if own else [f"“{quote}”" for quote in quotes]) + " "
+        citations += [Citation(source, start, end, len(text)) for start, end in spans]
+        text += f"[{source.number}]"
+        shown += quotes
+        if own:
+            break  # an entry says it all
+    return Led(text, tuple(citations))
+
+
+def from_computed(results: Sequence[Computed], language: str) -> Led:
+    """What was computed, how, and what the way to compute it rests on."""
+    formula, source = translated("Computed by:", language), translated("Source:", language)
+    parts = [f"{result.text}\n\n{formula} {result.formula}\n{source} {result.source}" for result in results]
+    return Led("\n\n".join(parts))
+
+
+def _spans(source: Source, asked: frozenset[str]) -> list[Span]:
+    text = source.passage.text
+    spans = list(sentences(text))
+    if source.passage.document is None:
+        return _paragraphs(text, spans)
+    if "\t" in text:
+        return _rows(text, spans, asked)
+    covered = [coverage(asked, text[start:end]) for start, end in spans]
+    first = last = max(range(len(spans)), key=covered.__getitem__)
+    # What follows explains; what stands before is taken where it covers more.
+    while True:
+        before = covered[first - 1] if first else -1.0
+        behind = covered[last + 1] if last + 1 < len(spans) else -1.0
+        grown = (first - 1, last) if before > behind else (first, last + 1)
+        if before == behind == -1.0 or spans[grown[1]][1] - spans[grown[0]][0] > _QUOTED:
+            return [(spans[first][0], spans[last][1])]
+        first, last = grown
+
+
+def _paragraphs(text: str, spans: Sequence[Span]) -> list[Span]:
+    """An entry from its beginning, line by line, in whole sentences."""
+    taken: list[Span] = []
+    for start, end in spans:
+        if end > _ENTRY and taken:
+            break
+        if taken and "\n" not in text[taken[-1][1] : start]:
+            taken[-1] = (taken[-1][0], end)
+        else:
+            taken.append((start, end))
+    return taken
+
+
+def _rows(text: str, spans: Sequence[Span], asked: frozenset[str]) -> list[Span]:
+    """The head of a table and the row that covers the question best."""
+    best = max(spans, key=lambda span: coverage(asked, text[span[0] : span[1]]))
+    return [best] if best == spans[0] else [spans[0], best]
+
+
+def _line(quote: str) -> str:
+    return " ".join(quote.split())
