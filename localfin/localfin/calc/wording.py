@@ -15,6 +15,8 @@ _KOREAN = {"KRW": "원", "USD": "달러", "EUR": "유로", "JPY": "엔", "GBP": 
 def money(value: Decimal, currency: str, language: Language) -> str:
     """`506,685원`, `1,234.50달러`, `100 CHF`; in English `506,685 won`, `1,234.50 USD`."""
     digits = f"{value:,.0f}" if value == value.to_integral_value() else f"{value:,f}"
+    if currency == "XXX":  # ISO 4217: none
+        return digits
     if language == "ko":
         return f"{digits}{_KOREAN[currency]}" if currency in _KOREAN else f"{digits} {currency}"
     return f"{digits} won" if currency == "KRW" else f"{digits} {currency}"

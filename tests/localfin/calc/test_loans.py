@@ -161,4 +161,4 @@ def test_every_shipped_rule_names_its_body_in_both_languages() -> None:
     for rule in rules.shipped():
         assert rule.body["ko"]
         assert rule.body["en"]
-        assert date(2020, 1, 1) < rule.since < date(2026, 1, 1)
+        assert date(2014, 1, 1) < rule.since < date(2026, 1, 1)

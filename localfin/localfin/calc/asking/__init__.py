@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from localfin.calc.asking import borrowing, business, investing, saving
 from localfin.calc.asking.question import Found, Question, Unclear
 from localfin.calc.business import Quote, quoted
-from localfin.calc.calling import run
+from localfin.calc.calling import CALCULATORS, run
 from localfin.calc.result import Argument
 from localfin.calc.rules import Rule
 from localfin.calc.wording import Language, Texts, plain
@@ -75,14 +75,16 @@ def asked(
 def _answer(
     question: Question, found: Found, language: Language, rules: Sequence[Rule] | None
 ) -> Computed | Missing | None:
+    if question.left("money", "percent"):
+        return None  # a quantity without a place: the question is another one
     call = {"calculator": found.calculator, **found.fields}
+    if language == "en" and "currency" in CALCULATORS[found.calculator].takes:
+        call.setdefault("currency", "XXX")  # no currency was named
     if found.missing:
         if not question.has(_ASKS):
             return None
         what = ", ".join(_ARGUMENTS[name][language] for name in found.missing)
         return Missing(found.calculator, call, tuple(found.missing), _ASK_BACK[language].format(what=what))
-    if question.left("money", "percent"):
-        return None  # a quantity without a place: the question is another one
     try:
         return run(call, language, rules)
     except InputRefused:
@@ -105,23 +107,23 @@ def _about_something_else(question: Question) -> bool:
 
 
 _ASKS = (
-    r"얼마|몇|계산|구해|구하|알려|궁금|[은는]요? ?\?*$"
+    r"얼마|몇|계산|구해|구하|알려|궁금|[은는]요? ?\?*$|(?:이자|[액금율]|가격|dsr|ltv|dti) ?\?$"
     r"|how much|how many|what|calculate|compute|convert|find|work out|[a-z\d)%]\?$"
 )
 _OTHER_KOREAN = (
     r"왜 |이유|차이|설명|[의무슨] ?뜻|의미|뭐야|뭐예|뭐에|뭔가|뭔지|뭐가|뭘 |무엇|무슨|언제|누가|누구|어디|어느|어떤"
     r"|방법|나을|좋을|좋은|안전|서류|조건|사기인|사기꾼|맞나|처벌|신고|영향|규제|불이익"
     r"|해야 (?:하|할)|넘어야|바뀐|떨어지|필요|유리|여야|포함[되하된]|부과|갈아|높은|낮은|한도|제 ?\d+조"
-    r"|까지 ?(?:대출|빌릴|받을|되)|어떻게(?! ?(?:되나|돼|되는지|될까|되죠|되지|됩니까))"
+    r"|까지 ?(?:대출|빌릴|받을|되)|%p|보험료|증여|상속|양도|어떻게(?! ?(?:되나|돼|되는지|될까|되죠|되지|됩니까))"
 )
 _OTHER_ENGLISH = (
     r"\bwhy\b|explain|difference between|\bmeans?\b(?! of)|meaning|what happens|\bwho\b|\bwhich\b"
     r"|\bwhen (?:did|do|does|is|was|will)\b|\bshould\b|better|eligib|document|scam|\bcan i\b|^(?:is|are|does|do|did)\b"
     r"|rule of|\brules?\b|how (?:does|are|is|to|did)\b|how do (?!i (?:work|calc|comp|fig))|definition|describe"
-    r"|tell me about|\bsafe\b|recommend|\blimit\b|\bmistake\b"
+    r"|tell me about|\bsafe\b|recommend|\blimit\b|\bmistake\b|percentage points?|\bfees?\b"
 )
 _ASK_BACK: Texts = {
-    "en": "To compute this, one more thing is needed: {what}.",
+    "en": "This is still needed to compute it: {what}.",
     "ko": "계산하려면 다음을 알려 주세요: {what}.",
 }
 _ARGUMENTS: dict[str, Texts] = {

@@ -11,12 +11,18 @@ _MONTHLY_RATE = (
     r"(?<!개)월 ?(?:이율|이자율|금리|리 )|(?<!개)월 \d[\d.]* ?%|% ?(?:a|per) month"
     r"|monthly (?:interest )?rate|월 ?\d[\d.]*부"
 )
-_OTHER_LOANS = r"중도 ?상환|prepay|early|가능|체증|대환|갈아|refinanc|balloon|절약|줄어|sav(?:e|ed) by|afford"
+_OTHER_LOANS = (
+    r"중도 ?상환|가능|체증|대환|갈아|절약|줄어|늘어|수수료|잔액|남은|남는|첫 ?해|\d ?회차|년 ?차"
+    r"|prepay|early|refinanc|balloon|sav(?:e|ed) by|afford|balance|remaining|first year|\bmore\b|\bless\b"
+)
 _AFTER_GRACE = r"거치 ?(?:후 ?)?\d+ ?(?:년|개월) ?(?:동안 ?|간 ?)?(?:원(?:리)?금 ?균등 ?)?(?:분할 ?)?상환"
 """`3년 거치 5년 상환` is eight years; `3년 거치 5년 만기` is five."""
 _EQUAL_PRINCIPAL = r"원금 ?균등|equal (?:parts of )?principal|constant principal|straight[- ]line"
 _ANNUITY = r"원리금 ?균등|equal (?:monthly )?(?:payments?|instal+ments?|repayments?)|annuity|amorti[sz]|\bemi\b"
-_BULLET = r"만기 ?일시|만기에 (?:한 ?번에|일시)|interest[- ]only|bullet"
+_BULLET = (
+    r"만기 ?일시|만기에 (?:한 ?번에|일시)|interest[- ]only|bullet"
+    r"|principal (?:is )?(?:due|repaid|paid)? ?at (?:maturity|the end)"
+)
 _ONE_MONTH = (
     r"(?:한 ?달|1개월|월|매달|매월) ?(?:에 )?(?:이자|내는 이자)|이자.{0,6}(?:한 ?달|매달|매월|1개월)에?"
     r"|monthly interest(?! rate)|interest (?:a|per|each|every|for (?:a|one)) month|one month's interest"
@@ -30,6 +36,8 @@ _PAID = (
 def loan(question: Question) -> Found | None:
     if not question.has(_ABOUT_LOANS) or not question.has(_PAID) or question.has(_ABOUT_SAVING):
         return None
+    if question.has(r"복리|단리|compounded|simple interest"):
+        return None  # of a sum that is left, not repaid
     if question.has(_OTHER_LOANS) or question.has(_MONTHLY_RATE) or any(each.monthly for each in question.quantities):
         return None
     found, method = Found("loan"), _method(question)
@@ -45,7 +53,7 @@ def loan(question: Question) -> Found | None:
         found.put("months", int(months.value + grace.value))
     if method:
         found.fields["method"] = method
-    elif question.has(_ONE_MONTH):
+    elif question.has(_ONE_MONTH) or question.has(r"\d ?(?:년|개월|달) ?(?:간 |동안 )?이자"):
         found.missing.append("method")
     if grace:
         found.put("grace_months", grace)
@@ -59,7 +67,7 @@ def interest(question: Question) -> Found | None:
     if not question.has(r"이자|연체|interest") or question.has(_ABOUT_SAVING) or question.has(_MONTHLY_RATE):
         return None
     days = question.only("days") if len(question.left("days")) == 1 else None
-    monthly = question.has(_ONE_MONTH) and not question.left("months") and not _method(question)
+    monthly = question.has(_ONE_MONTH) and not question.left("months") and _method(question) in (None, "bullet")
     if (days is None and not monthly) or any(each.monthly for each in question.quantities):
         return None
     if any(each.value == 1 for each in question.left("months")):

@@ -50,12 +50,15 @@ def exchange(question: Question) -> Found | None:
     if not question.has(_EXCHANGES):
         return None
     rate = question.labelled(r"환율[이은 ]*|rate (?:of|is)|\bat\b", "number", "money")
+    rate = rate or question.labelled(r"에 ?환전", "money", before=True)
     amounts = question.left("money")
     if len(amounts) != 1 or question.left("percent", "months", "number"):
         return None
     amount = question.take(amounts[0])
     source = amount.currency or "KRW"
     aims = [code for code, pattern in _AIMS if code != source and question.has(pattern)]
+    if not aims and rate is not None and rate.currency not in (None, source):
+        aims = [str(rate.currency)]
     if len(aims) != 1 or "JPY" in (source, aims[0]):
         return None  # yen are quoted by the hundred, or by the one
     found = Found("exchange", {"amount": written(amount), "source": source, "target": aims[0]})
@@ -101,7 +104,10 @@ def change(question: Question) -> Found | None:
     sums = question.sums()
     if len(sums) != 2 or question.left("percent", "months"):
         return None
-    before, after = (question.take(each) for each in sums)
+    backwards = question.has(r"\bto [$€£₩]?[\d.,]+ ?[a-z]* from\b")
+    before, after = (question.take(each) for each in (reversed(sums) if backwards else sums))
+    if question.has(r"[은는] [\d.,]+[가-힣 ]*에서"):
+        raise Unclear  # 320은 250에서: which is the first of them is not said by their order
     return Found("change", {"before": written(before), "after": written(after)})
 
 
@@ -119,7 +125,7 @@ def total(question: Question) -> Found | None:
 
 def _list(question: Question, found: Found) -> Found | None:
     numbers = [question.take(each) for each in question.sums()]
-    if len(numbers) < 2 or question.left("percent", "months", "other"):
+    if len(numbers) < 2 or not question.listed(numbers) or question.left("percent", "months", "other"):
         return None
     found.fields["numbers"] = [written(each) for each in numbers]
     return found
@@ -142,8 +148,10 @@ def ratio(question: Question) -> Found | None:
     reverse = question.has(r"\bis what percent(?:age)? of")
     if not reverse and not question.has(r"중(?:에서?)? .*몇 ?(?:%|퍼센트|프로)|what percent(?:age)? of .* is "):
         return None
-    sums = question.sums()
-    if len(sums) != 2 or question.left("percent", "months"):
+    if len(question.sums()) != 2 or question.left("percent", "months"):
         return None
-    whole, part = (question.take(each) for each in (reversed(sums) if reverse else sums))
+    first, second = question.sums()
+    if korean := question.labelled(r"중(?:에서?)?(?= )", *MONEY, before=True):
+        reverse = korean == second
+    part, whole = (question.take(each) for each in ((first, second) if reverse else (second, first)))
     return Found("ratio", {"part": written(part), "whole": written(whole)})

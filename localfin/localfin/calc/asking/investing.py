@@ -1,5 +1,6 @@
 """Questions about rates, cash flows and bonds."""
 
+from localfin.calc.asking.quantities import Quantity
 from localfin.calc.asking.question import MONEY, Found, Question, written
 
 _A_YEAR = (
@@ -61,31 +62,47 @@ def npv(question: Question) -> Found | None:
 
 def _flows(question: Question, found: Found) -> Found | None:
     flows = [question.take(each) for each in question.sums()]
-    if len(flows) < 2 or question.left("months"):
+    if len(flows) < 2 or not question.listed(flows) or question.left("months"):
         return None
     found.fields["flows"] = [written(each) for each in flows]
     return found
 
 
 def bond_price(question: Question) -> Found | None:
-    if not question.has(r"채권|국고채|회사채|\bbonds?\b") or not question.has(r"가격|얼마|price|cost|worth|value"):
+    if not question.has(r"채권|국고채|회사채|\bbonds?\b") or not question.has(
+        r"가격|얼마|수익률|price|cost|worth|value|yield"
+    ):
         return None
     face = question.labelled(r"액면가?|face value(?: of)?|par(?: value)?(?: of)?", *MONEY)
     coupon = question.labelled(
         r"표면 ?(?:금리|이율|이자율)|쿠폰(?: ?금리)?|이표율|coupons?(?: rate)?(?: of)?", "percent"
     )
     wanted = question.labelled(
-        r"시장 ?(?:금리|수익률)|만기 ?수익률|수익률|유통 ?수익률|yields?(?: to maturity)?(?: of)?|ytm|market rate(?: "
-        r"of)?",
+        r"시장 ?(?:금리|수익률|이자율)|만기 ?수익률|수익률|유통 ?수익률"
+        r"|yields?(?: to maturity)?(?: of)?|ytm|market rate(?: of)?",
         "percent",
     )
+    price = None
+    if wanted is None and question.has(r"수익률|yield|ytm"):
+        price = question.labelled(r"가격[이은 ]*|매입가|priced? (?:at|of)|costs?|trad(?:es|ing) at", *MONEY)
     months = question.only("months")
     if (coupon is None and wanted is None) or months is None:
         return None
+    if price is not None:
+        found = Found("bond_yield")
+        found.put("coupon_percent", coupon)
+        found.put("price", price)
+        found.put("months", months)
+        return _coupons(question, found, face)
     found = Found("bond_price")
     found.put("coupon_percent", coupon)
     found.put("yield_percent", wanted)
     found.put("months", months)
+    return _coupons(question, found, face)
+
+
+def _coupons(question: Question, found: Found, face: Quantity | None) -> Found:
+    """The face value and how often coupons are paid, where they are told."""
     if face:
         found.put("face", face)
     for count, pattern in ((2, r"반기|6개월마다|semi-?annual|twice a year"), (4, r"분기|3개월마다|quarterly")):

@@ -128,8 +128,8 @@ def _quantity(match: re.Match[str]) -> Quantity | None:
     if match["korean"] or match["words"]:
         return _korean(match)
     if match["small"]:
-        if not match["small_name"]:
-            return None  # 3천: three thousand, or thirty million as people say it
+        if not match["small_name"]:  # 3천: three thousand, or thirty million as people say it
+            return Quantity("other", amounts.amount(match["small"]).value, start, end)
         return Quantity(
             "money", amounts.amount(match["small"]).value, start, end, amounts.currency(_singular(match["small_name"]))
         )

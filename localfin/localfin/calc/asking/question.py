@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from localfin.calc.asking.quantities import Kind, Quantity, normal, quantities
 from localfin.calc.result import Argument
@@ -47,6 +48,13 @@ class Question:
         if len(left) > 1:
             raise Unclear
         return self.take(left[0]) if left else None
+
+    def listed(self, quantities: list[Quantity]) -> bool:
+        """Whether nothing but commas and the like stands between them."""
+        gaps = (self.text[one.end : other.start] for one, other in pairwise(quantities))
+        return all(
+            re.fullmatch(r"[ ,/·;+]*(?:and|plus|및|과|와|랑|하고|이랑|그리고)?[ ,]*[$€£₩]?", gap) for gap in gaps
+        )
 
     def labelled(self, pattern: str, *kinds: Kind, before: bool = False) -> Quantity | None:
         """The nearest one of the kinds beside (or only before) a word of `pattern`, with no other quantity between."""

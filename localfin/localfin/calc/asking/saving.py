@@ -5,7 +5,7 @@ from localfin.calc.asking.question import MONEY, Found, Question, Unclear, curre
 
 _ABOUT_DEPOSITS = (
     r"예금|예치|맡기|맡길|맡겨|파킹통장|통장에|거치식|넣어 ?두|복리|단리"
-    r"|deposit|compound|\binvest|\bgrow(?:s)? to\b|\bcd\b"
+    r"|deposit|simple interest|compound|\binvest|\bgrow(?:s)? to\b|\bcd\b"
 )
 _ABOUT_SAVINGS = r"적금|instal+ment savings?|savings plan|monthly savings?"
 _GETS = (
