@@ -32,11 +32,11 @@ _WHOLE_DAY = r"((?:19|20)\d\d)(\d\d)(\d\d)"
 class Opened:
     """Rows that queries run over."""
 
-    def __init__(self, con: "DuckDBPyConnection") -> None:
-        self._con = con
+    def __init__(self, con: "DuckDBPyConnection", source: str) -> None:
+        self._con, self._source = con, source
 
     def all(self, sql: str) -> list[tuple[Any, ...]]:
-        """What one SELECT gives. Raises LocalfinError where it takes longer than LIMIT_S."""
+        """What one SELECT gives. Raises InputRefused, NotEnough, LocalfinError where it takes longer than LIMIT_S."""
         import duckdb
 
         [statement] = self._con.extract_statements(sql)
@@ -50,6 +50,9 @@ class Opened:
             raise NotEnough(_("the question takes more memory than a question may")) from None
         except duckdb.InterruptException:
             raise LocalfinError(_("the question took longer than {seconds} seconds").format(seconds=LIMIT_S)) from None
+        except duckdb.Error as error:
+            reason = clean_text(str(error).splitlines()[0][:200])
+            raise InputRefused(_("{path} cannot be read: {error}").format(path=self._source, error=reason)) from None
         finally:
             timer.cancel()
 
@@ -68,7 +71,7 @@ def opened(table: Table) -> Generator[Opened]:
             _insert(con, table)
         con.execute("SET enable_external_access = false")
         con.execute("SET lock_configuration = true")
-        yield Opened(con)
+        yield Opened(con, table.source)
 
 
 def _insert(con: "DuckDBPyConnection", table: Table) -> None:

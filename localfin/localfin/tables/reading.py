@@ -2,15 +2,15 @@
 
 import csv
 import io
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from localfin.delimited import records_of
-from localfin.documents.reading import read
 from localfin.fraud.transactions import source
-from localfin.tables.shaping import HEADER_WITHIN, headers, kind_of, records, table_of
+from localfin.tables.shaping import HEADER_WITHIN, headers, kind_of, records, starts_with_data, table_of
 from localfin.tables.table import Column, Stored, Table
 from localfin.tables.values import cleaned
 from localfin.text import clean_text
@@ -48,19 +48,47 @@ def tables_of(path: Path) -> list[Table]:
 def _of_document(path: Path) -> list[Table]:
     file = clean_text(path.name)
     found: list[Table] = []
-    heading = ""
+    for grid, name, place in _grids(path):
+        shown = ", ".join(part for part in (file, place) if part)
+        table = table_of(grid, name or clean_text(path.stem), shown)
+        if table is not None:
+            found.append(table)
+    if not found:
+        raise InputRefused(_("{path} holds no table that can be read").format(path=file))
+    return found
+
+
+def _grids(path: Path) -> Iterator[tuple[list[list[str]], str, str]]:
+    """(rows, name, place) of each table. What a sheet goes on with after an empty row belongs to the table above it."""
+    from localfin.documents.reading import read  # with its index it takes 250 ms
+
+    heading, grid, name, place = "", list[list[str]](), "", ""
+    sheet, left = "", 1
     for block in read(path).blocks:
         if block.kind == "heading":
             heading = block.text
         if block.kind != "table":
             continue
+        rows = [line.split("\t") for line in block.text.split("\n")]
+        start = _left(block.cells)
+        if grid and block.sheet is not None and block.sheet == sheet and starts_with_data(rows) and start >= left:
+            grid += [[""] * (start - left) + row for row in rows]
+            continue
+        if grid:
+            yield grid, name, place
         page = _("page {page}").format(page=block.page) if block.page else None
-        shown = ", ".join(part for part in (file, page, block.sheet, block.cells) if part)
-        table = table_of_text(block.text, block.sheet or heading or clean_text(path.stem), shown)
-        if table is not None:
-            found.append(table)
-    if not found:
-        raise InputRefused(_("{path} holds no table that can be read").format(path=file))
+        grid, name, sheet, left = rows, block.sheet or heading, block.sheet or "", start
+        place = ", ".join(part for part in (page, block.sheet, block.cells) if part)
+    if grid:
+        yield grid, name, place
+
+
+def _left(cells: str | None) -> int:
+    """The number of the first column of a range such as `B2:D40`."""
+    letters = re.match(r"[A-Z]+", cells or "")
+    found = 0
+    for letter in letters[0] if letters else "A":
+        found = 26 * found + ord(letter) - ord("A") + 1
     return found
 
 

@@ -37,7 +37,8 @@ def looks_like_one(rows: Sequence[Sequence[str]]) -> bool:
     labels = [row[0] for row in body]
     sections = len(rows[0]) > 2 and any(row[0] and not any(row[1:]) and labels.count(row[0]) == 1 for row in body)
     corner = head and (not rows[head - 1][0] or is_unit(rows[head - 1][0]))
-    totals = sum(begins_as_total(row[0]) or not row[0] for row in body[:-1])
+    names = [label for label in labels if label and not begins_as_total(label)]
+    totals = len(rows[0]) > 2 and len(set(names)) == len(names) and len(names) + 1 < len(labels)
     return bool(periods >= 2 or head > 1 or sections or corner or totals)
 
 
@@ -78,7 +79,7 @@ def _figures(row: Sequence[str]) -> bool:
     return any(
         number(cell) is not None and not is_year(cell) and not is_unit(cell) and (row[0] or not _NOTE.fullmatch(cell))
         for cell in row[1:]
-    ) or bool(row[0] and len(row) > 1 and any(is_dash(cell) for cell in row[1:]))
+    ) or bool(row[0] and len(row) > 1 and any(cell and is_missing(cell) for cell in row[1:]))
 
 
 class _Reader:

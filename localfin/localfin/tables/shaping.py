@@ -47,6 +47,14 @@ def table_of(grid: Sequence[Sequence[str]], name: str, source: str) -> Table | N
     return table
 
 
+def starts_with_data(grid: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row holds a number or a day, and so names no columns."""
+    return any(
+        (number(cell) is not None and not is_year(cell)) or day(cell) is not None
+        for cell in map(cleaned, grid[0] if grid else ())
+    )
+
+
 def headers(cells: Sequence[str]) -> tuple[list[str], list[str]]:
     """(names, units): names are unique and not empty; an empty or repeated one gets its column's number."""
     names, units, taken = list[str](), list[str](), set[str]()

@@ -10,6 +10,8 @@ from localfin.fraud.transactions.moments import moment
 from localfin.fraud.transactions.values import missing
 from localfin.text import clean_text
 
+LARGEST = Decimal(10) ** 18
+"""Numbers of cells lie below it, so that the sum of a million of them is exact."""
 _RAISED = "\u00b9\u00b2\u00b3\u2070\u2074-\u2079"
 _MARKS = re.compile(rf"[{_RAISED}*†‡§]+$|(?<=[^\s(])\s*\((?:\d{{1,2}}|[a-z])\)$|\[(?:\d{{1,2}}|[a-z])\]$")
 _PLAIN = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
@@ -49,7 +51,8 @@ def without_marks(text: str) -> str:
 def number(text: str) -> Decimal | None:
     """The number of a cell: 1,234 · (53) · $ (9,688) · 12.5% (which is 12.5) · △3 · 5,000만원. None for none."""
     if _PLAIN.fullmatch(text):
-        return Decimal(text.replace(",", ""))
+        found = Decimal(text.replace(",", ""))
+        return found if abs(found) < LARGEST else None
     if not any(letter.isdigit() or letter in "십백천만억조" for letter in text):
         return None
     text = without_marks(text.strip())

@@ -3,8 +3,11 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from localfin.tables import asked, table_of
+from localfin.computed import Computed
+from localfin.tables import asked, grammar, table_of
 
 LEDGER = table_of(
     [
@@ -114,3 +117,59 @@ def test_every_figure_of_the_text_is_a_value_or_in_the_call():
     assert "38,500원" in found.text
     assert "53,000원" in found.text
     assert found.formula.count("SELECT") == 2
+
+
+CELLS = [
+    "",
+    "—",
+    "1",
+    "2024",
+    "2024-01-05",
+    "합계",
+    "Total",
+    "(53)",
+    "12%",
+    "식비",
+    'a"b',
+    "9" * 40,
+    "1월",
+    "Q1",
+    "Revenue:",
+    "금액",
+]
+SAID = [
+    "합계",
+    "평균",
+    "2024년",
+    "대비",
+    "증가율",
+    "차이",
+    "가장",
+    "많은 달은",
+    "how many",
+    "sum of",
+    "share of",
+    "from",
+    "1월",
+    "?",
+    "%",
+    "(",
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from(CELLS), min_size=1, max_size=4), max_size=6),
+    st.lists(st.sampled_from(CELLS + SAID)),
+)
+def test_whatever_is_asked_of_whatever_table_is_a_figure_or_nothing(grid, words):
+    table = table_of(grid, "t", "t")
+    if table is not None:
+        assert grammar(table).startswith("root ::= ")
+        found = asked(" ".join(words), table)
+        assert found is None or isinstance(found, Computed)
+
+
+def test_a_number_too_large_to_add_up_is_none():
+    table = table_of([["종류", "금액"], ["나", "5"], ["가", "9" * 40], ["다", "7"], ["라", "8"], ["마", "9"]], "t", "t")
+    assert asked("금액 합계는?", table).values == {"result": 29, "rows": 5, "missing": 1, "not numbers": 1}

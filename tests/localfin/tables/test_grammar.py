@@ -6,7 +6,7 @@ import random
 import pytest
 
 from localfin.engine.client import LlamaEngine
-from localfin.engine.events import LoadOptions, Message, Question, Shared
+from localfin.engine.events import LoadOptions, Message, Question, Sampling, Shared, Text
 from localfin.engine.fake import FakeEngine
 from localfin.tables import call_from, grammar, run, table_of
 from localfin_models.catalog import STARTER
@@ -89,3 +89,20 @@ def test_names_and_values_of_the_table_are_in_the_grammar_as_literals():
 def test_a_report_names_its_rows_and_columns():
     text = grammar(TABLES["report"])
     assert all(json.dumps(json.dumps(one))[1:-1] in text for one in ("Revenue", "Net income", "2023"))
+
+
+def test_a_single_answer_under_the_grammar_is_a_call_of_a_report():
+    """Through `generate`, as a conversation does it."""
+    table, engine = TABLES["report"], LlamaEngine()
+    try:
+        engine.load(STARTER, LoadOptions(n_ctx=2048, threads=1))
+        told = [Message("user", "What was the change in Revenue from 2022 to 2023?")]
+        text = "".join(
+            event.text
+            for event in engine.generate(told, Sampling(max_tokens=400, grammar=grammar(table)))
+            if isinstance(event, Text)
+        )
+    finally:
+        engine.close()
+    call = json.loads(text)
+    assert call_from(call, table).as_json() == call_from(call_from(call, table).as_json(), table).as_json()

@@ -1,12 +1,16 @@
 """Tables and calls: what is read, what is computed, what is refused."""
 
+import datetime
 from decimal import Decimal
+from types import SimpleNamespace
 
 import duckdb
+import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from localfin.documents.passage import Block
 from localfin.tables import Column, asked, call_from, reading, run, table_of, table_of_text, tables_of
 from localfin.tables.opened import converted, opened
 from localfin.tables.running import run_in
@@ -267,9 +271,59 @@ def test_nothing_but_the_rows_can_be_reached(ledger, tmp_path):
     secret.write_text("a\n1\n")
     with opened(ledger) as rows:
         for sql in (f"SELECT * FROM read_csv('{secret}')", f"SELECT * FROM '{secret}'", "SELECT * FROM glob('/etc/*')"):
-            with pytest.raises(duckdb.Error):
+            with pytest.raises(InputRefused):
                 rows.all(sql)
         for sql in (f"COPY (SELECT 1) TO '{tmp_path}/out'", "DROP TABLE rows", "SET memory_limit = '1TB'"):
             with pytest.raises(LocalfinError):
                 rows.all(sql)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_sheet_that_goes_on_after_an_empty_row_is_one_table(monkeypatch, tmp_path):
+    def sheet(_path):
+        yield Block("heading", "2024년 가계부")
+        yield Block("table", "분류\t금액\n식비\t1,000\n교통\t2,000", sheet="지출", cells="B2:C4")
+        yield Block("table", "식비\t3,000\n합계\t6,000", sheet="지출", cells="B6:C7")
+        yield Block("table", "500", sheet="지출", cells="C9:C9")
+        yield Block("table", "은행\t잔액\n한빛\t7", sheet="예금", cells="A1:B2")
+
+    monkeypatch.setattr("localfin.documents.reading.read", lambda path: SimpleNamespace(blocks=sheet(path)))
+    spent, saved = tables_of(tmp_path / "장부.xlsx")
+    assert (spent.source, spent.name, spent.totals) == ("장부.xlsx, 지출, B2:C4", "지출", 1)
+    assert asked("금액 합계는?", spent).values["result"] == 6500
+    assert asked("한빛 잔액은?", saved).values["result"] == 7
+
+
+def test_a_workbook_through_the_sealed_reader(tmp_path):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "카드"
+    for row in (["2024년 카드 사용"], ["사용일", "분류", "금액(원)"]):
+        sheet.append(row)
+    for day_, kind, value in ((3, "식비", 8000), (9, "교통", 45000), (20, "식비", 12500)):
+        sheet.append([datetime.date(2024, 2, day_), kind, value])
+    sheet.append([])
+    sheet.append(["합계", None, 65500])
+    report = book.create_sheet("손익")
+    for row in ([None, 2023, 2024], ["매출", 1000, 1200], ["영업이익", 80, -30]):
+        report.append(row)
+    path = tmp_path / "장부.xlsx"
+    book.save(path)
+    cards, income = tables_of(path)
+    assert asked("2월 식비 합계는?", cards).values == {"result": 20500, "rows": 2, "totals left out": 1}
+    assert cards.source.startswith("장부.xlsx, 카드, A1:")
+    assert asked("2023년 대비 2024년 매출 증가율은?", income).values["result"] == 20
+    assert asked("2024년 영업이익은?", income).values["result"] == -30
+
+
+def test_tables_of_a_web_page(tmp_path):
+    path = tmp_path / "금리.html"
+    rows = "".join(f"<tr><td>{name}</td><td>{rate}%</td></tr>" for name, rate in (("예금", "3.5"), ("적금", "4.2")))
+    path.write_text(
+        f"<h1>금리</h1><p>안내</p><table><tr><th>상품</th><th>금리</th></tr>{rows}</table>", encoding="utf-8"
+    )
+    [table] = tables_of(path)
+    assert str(asked("금리가 가장 높은 상품은?", table).values["result"]) == "적금"
+    (tmp_path / "text.md").write_text("# 표가 없는 글\n\n본문", encoding="utf-8")
+    with pytest.raises(InputRefused):
+        tables_of(tmp_path / "text.md")

@@ -11,6 +11,7 @@ from localfin.tables.values import without_marks
 
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _SHORT_YEAR = re.compile(r"\bfy ?'?(\d\d)\b(?!\d)", re.IGNORECASE)
+_MOST_WORDS = 40
 _BRACKETS = re.compile(r"\s*[(\[][^()\[\]]*[)\]]\s*")
 
 
@@ -34,6 +35,11 @@ class Label:
         if match := re.fullmatch(r"([^,]+), ([^,]+)", bare):
             texts.append(f"{match[2]} {match[1]}")
         return [pattern for text in dict.fromkeys(texts) if (pattern := label_pattern(without_marks(text)))]
+
+    def is_near(self, text: str) -> bool:
+        """Whether a text has the beginning of the label's longest word: what has not need not be looked for."""
+        tokens = re.findall(r"[^\W_]+", plain(_BRACKETS.sub(" ", self.text)) or plain(self.text))
+        return 0 < len(tokens) <= _MOST_WORDS and max(tokens, key=len)[:3] in text
 
     @cached_property
     def tokens(self) -> list[str]:
@@ -64,7 +70,7 @@ def take_labels(words: Words, labels: Iterable[Label]) -> list[Named]:
     """The labels that a question names, in its order; the longer first where two overlap. Their words are taken."""
     hits: list[tuple[int, int, Label]] = []
     for label in labels:
-        for pattern in label.patterns:
+        for pattern in label.patterns if label.is_near(words.rest) else ():
             hits += [(*match.span(), label) for match in pattern.finditer(words.rest)]
     found: list[Named] = []
     for start, end, label in sorted(hits, key=lambda hit: (hit[0] - hit[1], hit[0], len(hit[2].text))):
