@@ -10,7 +10,7 @@ _ABOUT_DEPOSITS = (
 _ABOUT_SAVINGS = r"적금|instal+ment savings?|savings plan|monthly savings?"
 _GETS = (
     r"이자|만기|수령|얼마|받|되나|될까|세후|세전|원리금|합계|총액"
-    r"|interest|grow|worth|value|maturity|\bget\b|\bhave\b|end up|\bpay\b|after tax|savings plan"
+    r"|interest|earn|grow|worth|value|maturity|\bget\b|\bhave\b|end up|\bpay\b|after tax|savings plan"
 )
 _COMPOUNDINGS = (
     ("simple", r"단리|simple interest"),
