@@ -50,6 +50,7 @@ def add(paths: Sequence[Path], as_json: bool) -> None:
         for outcome in outcomes:
             click.echo(_outcome_line(outcome))
     counts = Counter[str](outcome.state for outcome in outcomes)
+    _tell_notes(outcomes)
     _tell_refused([outcome for outcome in outcomes if outcome.state == "refused"])
     text = _("added {added:,}, changed {changed:,}, unchanged {unchanged:,}, gone {gone:,}, refused {refused:,}")
     names = ("added", "changed", "unchanged", "gone", "refused")
@@ -128,6 +129,12 @@ def _in_handbook(query: str, limit: int) -> "list[Hit]":
     return search(query, limit)
 
 
+def _tell_notes(outcomes: "Sequence[Outcome]") -> None:
+    for outcome in outcomes:
+        for note in outcome.notes:
+            click.echo(clean_text(f"{outcome.path.name}: {note}"), err=True)
+
+
 def _tell_refused(refused: "Sequence[Outcome]") -> None:
     for outcome in refused[:_SHOWN]:
         click.echo(clean_text(outcome.reason), err=True)
@@ -137,7 +144,8 @@ def _tell_refused(refused: "Sequence[Outcome]") -> None:
 
 def _outcome_line(outcome: "Outcome") -> str:
     row = {"document": clean_text(str(outcome.path)), "state": outcome.state, "passages": outcome.passages}
-    return json.dumps({**row, "reason": clean_text(outcome.reason)}, ensure_ascii=False)
+    more = {"reason": clean_text(outcome.reason), "notes": outcome.notes}
+    return json.dumps({**row, **more}, ensure_ascii=False)
 
 
 def _document_line(document: "Document") -> str:

@@ -16,18 +16,15 @@ from typing import Literal
 
 from localfin.documents.chunks import cut
 from localfin.documents.files import Stamp, absolute, found, printable
-from localfin.documents.index import Index, Piece
+from localfin.documents.index import Index
 from localfin.documents.passage import Hit
-from localfin.documents.reading import Reader, open_reader
+from localfin.documents.reading import Progress as ReadingProgress
+from localfin.documents.reading import Reader, Reading, open_reader
 from localfin.documents.turn import turn_to_write
 from localfin.store import Database, utc_now
-from localfin.text import clean_text
 from localfin_models.errors import InputRefused, NotFound
 from localfin_models.files import file_sha256
 from localfin_models.language import _
-
-TITLE_LENGTH = 200
-"""Characters kept of a title."""
 
 BATCH = 100
 """Passages written in one transaction: a fraction of a second."""
@@ -48,7 +45,7 @@ class Document:
     path: Path
     title: str
     pages: int | None
-    """The last page with words on it; None in formats without pages."""
+    """None in formats without pages."""
     passages: int
     size: int
     """Bytes of the file when it was read."""
@@ -66,6 +63,8 @@ class Outcome:
     passages: int = 0
     reason: str = ""
     """Why it was refused."""
+    notes: tuple[str, ...] = ()
+    """What its reader left out and why, a sentence each."""
 
 
 class Documents:
@@ -93,7 +92,7 @@ class Documents:
             outcomes = {path: Outcome(path, "unchanged") for path in files}
             done = 0
             for path, size in zip(todo, sizes, strict=True):
-                outcomes[path] = self._add(path, reader)
+                outcomes[path] = self._add(path, reader, _within(progress, done, size, sum(sizes)))
                 done += size
                 if progress is not None:
                     progress(done, sum(sizes))
@@ -126,54 +125,48 @@ class Documents:
         )
         return tuple(Document(Path(row[0]), *row[1:]) for row in rows)
 
-    def _add(self, path: Path, reader: Reader) -> Outcome:
+    def _add(self, path: Path, reader: Reader, progress: ReadingProgress) -> Outcome:
         known = self.database.rows(
             "SELECT id, sha256 FROM documents WHERE path = ? AND state = 'ready'", printable(path)
         )
         try:
             stamp = Stamp.of(path)
-            sha256 = file_sha256(path)
-            if known and known[0][1] == sha256:
+            if known and known[0][1] == file_sha256(path):
                 self._touch(known[0][0], stamp)
                 return Outcome(path, "unchanged")
-            n_passages = self._write(path, stamp, sha256, reader)
+            reading = reader.read(path, progress)
+            n_passages = self._write(path, stamp, reading)
         except InputRefused as error:
             self._mark_gone([path])
             return Outcome(path, "refused", reason=str(error))
         except (NotFound, OSError) as error:
             return Outcome(path, "refused", reason=str(error))
-        return Outcome(path, "changed" if known else "added", n_passages)
+        return Outcome(path, "changed" if known else "added", n_passages, notes=tuple(reading.notes))
 
-    def _write(self, path: Path, stamp: Stamp, sha256: str, reader: Reader) -> int:
-        reading = reader.read(path)
-        pieces, n_passages, pages = iter(cut(reading.blocks)), 0, None
-        title, key = "", 0
+    def _write(self, path: Path, stamp: Stamp, reading: Reading) -> int:
+        """Gives the number of passages. The next look compares with `stamp`, which is from before the reading."""
+        pieces, n_passages, key = iter(cut(reading.blocks)), 0, 0
         while batch := list(islice(pieces, BATCH)):
             with self.database.writing():
-                if not key:
-                    title = _title(reading.title, batch[0], path)
-                    key = self._insert(path, title, stamp, sha256)
-                self.index.put(key, title, path, batch)
+                key = key or self._insert(path, stamp, reading)
+                self.index.put(key, reading.title, path, batch)
             n_passages += len(batch)
-            pages = batch[-1].page
         if not n_passages:
             raise InputRefused(_("{path}: there are no words in it").format(path=path))
-        if Stamp.of(path) != stamp:
-            raise InputRefused(_("{path}: it was changed while it was read; add it again").format(path=path))
         with self.database.writing():
             self.database.execute("UPDATE documents SET state = 'gone' WHERE path = ? AND state = 'ready'", str(path))
-            self.database.execute("UPDATE documents SET state = 'ready', pages = ? WHERE id = ?", pages, key)
+            self.database.execute("UPDATE documents SET state = 'ready' WHERE id = ?", key)
         return n_passages
 
-    def _insert(self, path: Path, title: str, stamp: Stamp, sha256: str) -> int:
+    def _insert(self, path: Path, stamp: Stamp, reading: Reading) -> int:
         try:
             str(path).encode()
         except UnicodeEncodeError:
             raise InputRefused(_("{path}: the name of this file is no readable text").format(path=path)) from None
         return self.database.insert(
-            "INSERT INTO documents (path, title, sha256, size, mtime_ns, added, state)"
-            " VALUES (?, ?, ?, ?, ?, ?, 'coming')",
-            str(path), title, sha256, stamp.size, stamp.mtime_ns,
+            "INSERT INTO documents (path, title, sha256, size, mtime_ns, pages, added, state)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, 'coming')",
+            str(path), reading.title, reading.sha256, stamp.size, stamp.mtime_ns, reading.pages,
             self.now().astimezone(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip
 
@@ -230,10 +223,14 @@ class Documents:
                         self.database.execute("DELETE FROM documents WHERE id = ?", key)
 
 
-def _title(given: str, first: Piece, path: Path) -> str:
-    """What the file calls itself, else its first heading, else its name."""
-    title = given or first.heading.split(" > ")[0] or path.stem
-    return " ".join(clean_text(title).split())[:TITLE_LENGTH]
+def _within(progress: Progress | None, done: int, size: int, total: int) -> ReadingProgress:
+    """What a reader tells of one file, as bytes of all of them."""
+
+    def tell(at: int, of: int) -> None:
+        if progress is not None and of > 0:
+            progress(done + size * min(at, of) // of, total)
+
+    return tell
 
 
 def _stamp_or_none(path: Path) -> Stamp | None:

@@ -128,6 +128,10 @@ def test_conversations_and_documents_share_a_file(documents: Documents, folder: 
         assert len(Documents(store.database).list()) == 3
 
 
+WRITING = """
+SELECT 1 FROM passages JOIN documents ON documents.id = document_id
+WHERE state = 'coming' AND EXISTS (SELECT 1 FROM documents WHERE state = 'ready')
+"""
 ADDER = """
 import sys
 from pathlib import Path
@@ -158,8 +162,7 @@ def test_a_kill_leaves_whole_documents_only(path: Path, tmp_path: Path) -> None:
         assert adder.stdout is not None
         adder.stdout.readline()
         with Database(path) as database:
-            while not database.rows("SELECT 1 FROM passages JOIN documents ON documents.id = document_id"
-                                    " WHERE state = 'coming'"):  # fmt: skip
+            while not database.rows(WRITING):
                 pass
             os.kill(adder.pid, signal.SIGKILL)
     with Database(path) as database, Database(None) as other:
