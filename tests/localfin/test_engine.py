@@ -75,8 +75,8 @@ def test_an_answer_without_end_is_as_long_as_the_context_which_shifts_meanwhile(
     engine.load(endless, LoadOptions(n_ctx=256))
     events = list(engine.generate(user("hi")))
     end = finished(events)
-    assert (end.reason, end.usage.completion_tokens, end.usage.shifted_tokens) == ("length", 256, 128)
-    assert [event for event in events if isinstance(event, Shifted)] == [Shifted(128)]
+    assert (end.reason, end.usage.completion_tokens, end.usage.shifted_tokens) == ("length", 256, 126)
+    assert [event for event in events if isinstance(event, Shifted)] == [Shifted(126)]
     assert text_of(events) == "ab" * 128
 
 

@@ -387,6 +387,23 @@ def test_a_kill_at_any_moment_leaves_no_file_that_is_used_and_not_whole(folder, 
     assert not list(folder.glob("*.part"))
 
 
+FULL = """
+import resource, sys
+from pathlib import Path
+from localfin.engine.kept import KeptStates
+from localfin.engine.memory_file import MemoryFile
+memory = MemoryFile()
+memory.write(0, bytes(1 << 20))
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+KeptStates(Path(sys.argv[1]), b"k" * 32).keep(b"s" * 32, range(300), memory, 1 << 20)
+"""
+
+
+def test_a_file_that_cannot_be_written_to_its_end_is_none(folder, environment):
+    subprocess.run([sys.executable, "-c", FULL, folder], env=environment, check=True)
+    assert files(folder) == []
+
+
 def test_a_scope_is_the_model_its_adapters_its_context_and_its_place():
     info = ModelInfo("m", Path("m"), "0" * 64, "f32", 1, 1, 512, 512, 0)
     adapter = SimpleNamespace(sha256="1" * 64, scale=1.0)

@@ -13,7 +13,7 @@ from typing import Any
 from localfin.engine.choosing import Chooser
 from localfin.engine.errors import ContextFull
 from localfin.engine.events import FinishReason, Sampling
-from localfin.engine.shifting import common_beginning, gap, oldest, take_out
+from localfin.engine.shifting import SINK, common_beginning, gap, oldest, take_out
 from localfin_models.errors import InputRefused, LocalfinError, NotEnough
 from localfin_models.language import _
 from localfin_models.llama_binding import Log, abort_callback
@@ -170,7 +170,7 @@ class Llama:
             started = time.perf_counter()
             try:
                 choose = partial(self._choose, chain, grammar)
-                yield from self._decode(choose, sampling.max_tokens, timing, beginning, shifted)
+                yield from self._decode(choose, sampling.max_tokens, timing, max(beginning, SINK), shifted)
             finally:
                 timing.decode_s = time.perf_counter() - started
         finally:

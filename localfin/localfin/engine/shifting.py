@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 _SAME = 64
 """Tokens that must be the same before a gap counts as one: fewer may be chance."""
+SINK = 4
+"""Tokens at the start of a context that never fall out: models lean on them whatever they say (attention sinks, Xiao et
+al. 2023, arXiv:2309.17453, who keep four)."""
 _LEAST_ROOM = 64
 """Tokens. A context with less room after the beginning is not shifted: an answer cannot go on from so little."""
 
