@@ -17,7 +17,7 @@ from localfin.documents.ranking import rarity
 from localfin.documents.words import normal, question_words, words
 from localfin.handbook.entry import Entry, Language, entries
 
-ENOUGH = 0.55
+ENOUGH = 0.5
 """The least score of an entry that answers. Chosen on half of tests/localfin/handbook_questions.tsv; the other half
 measures it."""
 BODY = 0.35
@@ -77,31 +77,35 @@ def ranked(question: str) -> list[Found]:
     asked = {word: known.worth(word) for word in _asked(question)}
     found: list[Found] = []
     for place, entry in enumerate(entries()):
+        if known.called[place].isdisjoint(asked):
+            continue
         score = max(_fit(name, known, asked, across, known.bodies[place]) for name in known.names[place])
-        if score > 0:
-            found.append(Found(entry, score))
+        found.append(Found(entry, score))
     return sorted(found, key=lambda each: -each.score)
 
 
 @dataclass(frozen=True, slots=True)
 class _Vocabulary:
     names: tuple[tuple[frozenset[str], ...], ...]
+    called: tuple[frozenset[str], ...]
+    """All words of an entry's names."""
     bodies: tuple[frozenset[str], ...]
-    counts: Counter[str]
+
+    rarities: dict[str, float]
 
     def worth(self, word: str) -> float:
-        return rarity(len(self.names), self.counts[word])
+        """How rare a word is; one that stands nowhere is the rarest."""
+        return self.rarities.get(word) or rarity(len(self.names), 0)
 
 
 @cache
 def _vocabulary() -> _Vocabulary:
     """The words of all entries: of each name, and of the texts in both languages."""
     names = tuple(tuple(_names(entry)) for entry in entries())
+    called = tuple(frozenset[str]().union(*names_of) for names_of in names)
     bodies = tuple(frozenset(words(f"{entry.ko.body} {entry.en.body}")) for entry in entries())
-    counts = Counter(
-        word for names_of, body in zip(names, bodies, strict=True) for word in frozenset[str]().union(*names_of, body)
-    )
-    return _Vocabulary(names, bodies, counts)
+    counts = Counter(word for pair in zip(called, bodies, strict=True) for word in frozenset[str]().union(*pair))
+    return _Vocabulary(names, called, bodies, {word: rarity(len(names), count) for word, count in counts.items()})
 
 
 def _names(entry: Entry) -> Iterable[frozenset[str]]:
@@ -128,8 +132,8 @@ def _fit(
     shared = sum(value for word, value in asked.items() if word in name)
     if not shared:
         return 0.0
-    of_name = sum(known.worth(word) for word in name if word in asked or word in across)
-    of_name /= sum(known.worth(word) for word in name)
+    missed = sum(known.worth(word) for word in name if word not in asked and word not in across)
+    of_name = 1 - missed / sum(known.worth(word) for word in name)
     beside = sum(value for word, value in asked.items() if word not in name and word in body)
     covered = (shared + BODY * beside) / sum(asked.values())
     return 2 * of_name * covered / (of_name + covered)
