@@ -35,6 +35,7 @@ goldens:
 table:
 	python -m tests.golden.table
 	python -m tests.localfin.fraud.signals_table
+	python -m tests.localfin.settings_table
 
 catalogues:
 	python models/catalogues.py

@@ -21,11 +21,12 @@ from rich.cells import cell_len
 
 from localfin.commands.app import network_refused
 from localfin.engine.client import LlamaEngine
+from localfin.settings import Settings
 from localfin.store import Store
 from localfin_models.catalog import find_model
 from localfin_models.seal import seal_program
 from localfin_tui.app import LocalfinApp
-from localfin_tui.chat import ChatScreen
+from localfin_tui.chat.screen import ChatScreen
 
 PATIENCE_S = 60.0
 CHATS = [
@@ -58,7 +59,7 @@ def main() -> None:
 async def _take(model: Path, chats: list[list[str]], size: tuple[int, int], theme: str) -> str:
     engine = LlamaEngine()
     with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "localfin.db") as store:
-        app = LocalfinApp(engine, store, model, sealed=network_refused(), theme=theme)
+        app = LocalfinApp(engine, store, model, sealed=network_refused(), settings=Settings(theme=theme))
         async with app.run_test(size=size) as pilot:
             chat = app.screen
             assert isinstance(chat, ChatScreen)

@@ -14,11 +14,16 @@ def home() -> Path:
 
     Raises LocalfinError where it cannot be made.
     """
-    chosen = os.environ.get("LOCALFIN_HOME", "")
     try:
-        path = Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("localfin", appauthor=False))
+        path = home_path()
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (OSError, RuntimeError) as error:  # RuntimeError: `~name` of nobody
         reason = _("the folder for chats and models cannot be used ({error}); name another in LOCALFIN_HOME")
         raise LocalfinError(reason.format(error=error)) from None
     return path
+
+
+def home_path() -> Path:
+    """The same, made or not. Raises RuntimeError for `~name` of nobody."""
+    chosen = os.environ.get("LOCALFIN_HOME", "")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("localfin", appauthor=False))

@@ -5,16 +5,32 @@ import os
 from functools import cache
 from pathlib import Path
 
+_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 LOCALE_DIR = Path(__file__).with_name("locale")
 
 
 def ui_language() -> str:
-    """`ko` or `en`: LOCALFIN_LANG if set, else the usual locale variables in their usual order, else English."""
-    for name in ("LOCALFIN_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
-        value = os.environ.get(name, "")
-        if value:
-            return "ko" if value.lower().startswith("ko") else "en"
-    return "en"
+    """`ko` or `en`: LOCALFIN_LANG, else the settings' `lang`, else the usual locale variables, else English."""
+    chosen = os.environ.get("LOCALFIN_LANG", "") or _set_language(os.environ.get("LOCALFIN_HOME", ""))
+    if chosen in ("", "auto"):
+        chosen = next((value for name in _VARIABLES if (value := os.environ.get(name, ""))), "en")
+    return "ko" if chosen.lower().startswith("ko") else "en"
+
+
+@cache
+def _set_language(_home: str) -> str:
+    """`lang` in the settings file of that home, read once; whoever reads the settings says what is wrong with it."""
+    from localfin_models.home import home_path  # which itself speaks through this module
+
+    try:
+        path = home_path() / "settings.toml"
+        if not path.is_file():
+            return ""
+        import tomllib
+
+        return str(tomllib.loads(path.read_text("utf-8")).get("lang", ""))
+    except (OSError, ValueError, RuntimeError):
+        return ""
 
 
 @cache

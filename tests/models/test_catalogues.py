@@ -18,7 +18,7 @@ from babel.messages.pofile import read_po
 
 import catalogues
 from localfin_models.language import LOCALE_DIR, _, ui_language
-from localfin_tui.keys import long_words, short_words
+from localfin_tui.keys import KEYS
 
 VARIABLES = ("LOCALFIN_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
 
@@ -128,8 +128,10 @@ def test_the_language_follows_its_variables(
 def test_the_keys_of_the_app_are_short_in_korean(monkeypatch: pytest.MonkeyPatch) -> None:
     """The footer has 80 columns for up to eight of them, the help about 50 for a line."""
     monkeypatch.setenv("LOCALFIN_LANG", "ko")
-    assert {word: _cells(word) for word in short_words().values() if _cells(word) > 8} == {}
-    assert {line: _cells(line) for line in long_words().values() if _cells(line) > 48} == {}
+    assert {
+        word: _cells(word) for word in (_(key.short) for key in KEYS.values() if key.short) if _cells(word) > 8
+    } == {}
+    assert {line: _cells(line) for line in (_(key.long) for key in KEYS.values()) if _cells(line) > 48} == {}
 
 
 def test_the_command_line_speaks_korean(top: Path, korean: dict[str, str], tmp_path: Path) -> None:

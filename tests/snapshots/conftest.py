@@ -12,9 +12,10 @@ from textual.pilot import Pilot
 
 from localfin.engine.events import Event, Finished, Message, Sampling, Usage
 from localfin.engine.fake import Answer, FakeEngine
+from localfin.settings import Settings
 from localfin.store import Store
 from localfin_tui.app import LocalfinApp
-from localfin_tui.chat import ChatScreen
+from localfin_tui.chat.screen import ChatScreen
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
@@ -62,7 +63,7 @@ def app(tmp_path: Path, store: Store) -> Callable[..., LocalfinApp]:
     def make(*answers: Answer | str, theme: str = "dark", hold_after: int | None = None) -> LocalfinApp:
         engine = SteadyEngine(answers or ("Hello.",))
         engine.hold_after = hold_after
-        made = LocalfinApp(engine, store, model, sealed=True, theme=theme)
+        made = LocalfinApp(engine, store, model, sealed=True, settings=Settings(theme=theme))
         made.animation_level = "none"
         return made
 

@@ -4,7 +4,7 @@ import pytest
 from textual.pilot import Pilot
 
 from localfin.engine.fake import Answer
-from localfin_tui.message import REDRAWS_PER_S
+from localfin_tui.chat.message import REDRAWS_PER_S
 
 SMALL, LARGE = (80, 24), (120, 36)
 

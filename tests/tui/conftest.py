@@ -14,7 +14,7 @@ from textual.widgets import Static
 from localfin.engine.fake import Answer, FakeEngine
 from localfin.store import Store
 from localfin_tui.app import LocalfinApp
-from localfin_tui.chat import ChatScreen
+from localfin_tui.chat.screen import ChatScreen
 from localfin_tui.statusline import StatusLine
 
 

@@ -10,9 +10,9 @@ from localfin.engine.errors import EngineDied
 from localfin.engine.events import Message
 from localfin.engine.fake import Answer
 from localfin.store import Store
-from localfin_tui.message import Answer as AnswerView
+from localfin_tui.chat.message import Answer as AnswerView
+from localfin_tui.chat.transcript import MOST, WINDOW
 from localfin_tui.notice import Notice
-from localfin_tui.transcript import MOST, WINDOW
 
 LONG = " ".join(f"word{n}" for n in range(400))
 
@@ -27,7 +27,7 @@ async def test_a_question_is_answered_shown_and_kept(desk, until) -> None:
         assert "W?" in d.words
         assert "tokens/s" in d.words
         assert "prompt 21  answer 5  context 26/4,096" in d.words
-        assert "starter  4.9 MB  q4_k_m  context 4,096" in d.words
+        assert "starter  4.9 MB  q4_k_m" in d.words
         assert "sealed: no network" in d.words
         assert d.chat.composer.text == ""
     question, answer = d.store.messages(d.store.conversations()[0].id)

@@ -8,7 +8,7 @@ import pytest
 from localfin.engine.fake import Answer, FakeEngine
 from localfin.store import Store
 from localfin_tui.app import LocalfinApp
-from localfin_tui.history import PAGE, ChatList, HistoryPanel
+from localfin_tui.chat.history import PAGE, ChatList, HistoryPanel
 
 
 async def test_chats_are_listed_and_opened(desk, until) -> None:

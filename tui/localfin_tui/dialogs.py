@@ -1,5 +1,6 @@
 """The small windows over the chat: one line to type, a yes or no, and the help."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual import on
@@ -11,7 +12,7 @@ from textual.widgets import Button, Footer, Input, Static
 
 from localfin.text import clean_text
 from localfin_models.language import _
-from localfin_tui.keys import KEYS, in_words, long_words
+from localfin_tui.keys import EVERYWHERE, PLACES, in_words, shown
 
 
 class Dialog(ModalScreen[ScreenResultType]):
@@ -74,13 +75,17 @@ class Confirm(Dialog[bool]):
 class Help(Dialog[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f1,q", "cancel", "Close", show=False, id="help.close")]
 
+    def __init__(self, place: str, chosen: Mapping[str, str]) -> None:
+        """`chosen`: keys by id where the settings name them."""
+        super().__init__()
+        self._keys, self._chosen = (*PLACES[place], *EVERYWHERE), chosen
+
     def compose(self) -> ComposeResult:
-        words = long_words()
         with VerticalScroll(classes="window"):
             yield Static(_("Keys"), classes="title", markup=False)
-            for name, key in KEYS.items():
+            for key in self._keys:
                 with Horizontal(classes="key-line"):
-                    yield Static(key, classes="key", markup=False)
-                    yield Static(words[name], markup=False)
+                    yield Static(shown(key, self._chosen), classes="key", markup=False)
+                    yield Static(_(key.long), markup=False)
             yield Static(_("Select text with the mouse; Ctrl+C copies it."), classes="hint", markup=False)
         yield Footer()

@@ -1,91 +1,80 @@
 """The keys of the app by the ids of their bindings: what each does, in the user's language.
 
 A Binding's description is fixed when its class is made; the words here are looked up when the footer draws, so that
-they follow the language.
+they follow the language. The footer, the help, the command palette and docs/app.md show what stands here.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from textual.binding import ActiveBinding
 
+from localfin.settings import gettext
 from localfin_models.language import _
 
-KEYS = {
-    "chat.send": "Enter",
-    "chat.newline": "Shift+Enter, Ctrl+J",
-    "chat.stop": "Esc",
-    "chat.new": "Ctrl+N",
-    "chat.history": "Ctrl+B",
-    "chat.search": "Ctrl+F",
-    "chat.copy": "Ctrl+Y",
-    "chat.save": "Ctrl+S",
-    "chat.again": "Ctrl+R",
-    "chat.load": "Ctrl+L",
-    "chat.scroll": "PageUp, PageDown",
-    "chat.end": "Ctrl+End",
-    "history.rename": "F2",
-    "history.delete": "Del",
-    "chat.theme": "Ctrl+T",
-    "chat.help": "F1",
-    "chat.quit": "Ctrl+Q",
-}
-"""In the order of the help screen; a key as it is printed on a keyboard."""
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    id: str
+    shown: str
+    """As it is printed on a keyboard."""
+    long: str
+    """One line for the help and the palette; English."""
+    short: str = ""
+    """One or two words for the footer; English, empty where the footer leaves it out."""
 
 
-def short_words() -> dict[str, str]:
-    """One or two words for each binding, as the footer shows them."""
-    return {
-        "chat.send": _("Send"),
-        "chat.stop": _("Stop"),
-        "chat.new": _("New"),
-        "chat.history": _("History"),
-        "chat.copy": _("Copy"),
-        "chat.save": _("Save"),
-        "chat.again": _("Again"),
-        "chat.load": _("Load"),
-        "chat.help": _("Help"),
-        "chat.quit": _("Quit"),
-        "history.rename": _("Rename"),
-        "history.delete": _("Delete"),
-        "dialog.cancel": _("Cancel"),
-        "dialog.accept": _("OK"),
-    }
+CHAT = (
+    Key("chat.send", "Enter", gettext("send the question"), gettext("Send")),
+    Key("chat.newline", "Shift+Enter, Ctrl+J", gettext("start a new line in the question")),
+    Key("chat.stop", "Esc", gettext("stop the answer; what has come so far is kept"), gettext("Stop")),
+    Key("chat.new", "Ctrl+N", gettext("start a new chat"), gettext("New")),
+    Key("chat.history", "Ctrl+B", gettext("show or hide the history"), gettext("History")),
+    Key("chat.search", "Ctrl+F", gettext("search all chats")),
+    Key("chat.copy", "Ctrl+Y", gettext("copy the last answer to the clipboard"), gettext("Copy")),
+    Key("chat.save", "Ctrl+S", gettext("save this chat as a Markdown file"), gettext("Save")),
+    Key("chat.again", "Ctrl+R", gettext("ask again where an answer was stopped or broke off"), gettext("Again")),
+    Key("chat.scroll", "PageUp, PageDown", gettext("read back and forth")),
+    Key("chat.end", "Ctrl+End", gettext("return to the end")),
+    Key("history.rename", "F2", gettext("rename the chat chosen in the history"), gettext("Rename")),
+    Key("history.delete", "Del", gettext("delete the chat chosen in the history"), gettext("Delete")),
+)
+STATUS = (Key("status.copy", "Ctrl+Y", gettext("copy all this to the clipboard"), gettext("Copy")),)
+EVERYWHERE = (
+    Key("model.load", "Ctrl+L", gettext("load the model again after it has ended"), gettext("Load")),
+    Key("go.chat", "F5, Alt+1", gettext("go to the chat")),
+    Key("go.status", "F9, Alt+5", gettext("see the seal, the model and what is recorded")),
+    Key("app.commands", "Ctrl+P", gettext("find a command by its name"), gettext("Commands")),
+    Key("app.settings", "Ctrl+O", gettext("change the settings")),
+    Key("app.theme", "Ctrl+T", gettext("switch between dark, light and the terminal's own colours")),
+    Key("app.help", "F1", gettext("this help"), gettext("Help")),
+    Key("app.quit", "Ctrl+Q", gettext("quit; a running answer is stopped and kept"), gettext("Quit")),
+)
+DIALOG = (
+    Key("dialog.cancel", "Esc", gettext("leave this window"), gettext("Cancel")),
+    Key("dialog.accept", "Enter", gettext("accept"), gettext("OK")),
+)
+PLACES: dict[str, tuple[Key, ...]] = {"chat": CHAT, "status": STATUS}
+KEYS: dict[str, Key] = {key.id: key for keys in (*PLACES.values(), EVERYWHERE, DIALOG) for key in keys}
+"""By id, in the order of the footer."""
 
 
-def long_words() -> dict[str, str]:
-    """One line for each entry of KEYS, as the help shows them."""
-    return {
-        "chat.send": _("send the question"),
-        "chat.newline": _("start a new line in the question"),
-        "chat.stop": _("stop the answer; what has come so far is kept"),
-        "chat.new": _("start a new chat"),
-        "chat.history": _("show or hide the history"),
-        "chat.search": _("search all chats"),
-        "chat.copy": _("copy the last answer to the clipboard"),
-        "chat.save": _("save this chat as a Markdown file"),
-        "chat.again": _("ask again where an answer was stopped or broke off"),
-        "chat.load": _("load the model again after it has ended"),
-        "chat.scroll": _("read back and forth"),
-        "chat.end": _("return to the end"),
-        "history.rename": _("rename the chat chosen in the history"),
-        "history.delete": _("delete the chat chosen in the history"),
-        "chat.theme": _("switch between dark and light"),
-        "chat.help": _("this help"),
-        "chat.quit": _("quit; a running answer is stopped and kept"),
-    }
+def shown(key: Key, chosen: Mapping[str, str]) -> str:
+    """The key as it is printed on a keyboard, or as the settings name it."""
+    return chosen.get(key.id) or key.shown
 
 
 def in_words(bindings: Mapping[str, ActiveBinding]) -> dict[str, ActiveBinding]:
     """The same bindings, described in the user's language and in the order of KEYS."""
-    words, order = short_words(), {name: place for place, name in enumerate(KEYS)}
+    order = {name: place for place, name in enumerate(KEYS)}
 
     def place(entry: tuple[str, ActiveBinding]) -> int:
         return order.get(entry[1].binding.id or "", len(order))
 
-    return {
-        key: active._replace(
-            binding=replace(active.binding, description=words.get(active.binding.id or "", active.binding.description))
-        )
-        for key, active in sorted(bindings.items(), key=place)
-    }
+    def described(active: ActiveBinding) -> ActiveBinding:
+        key = KEYS.get(active.binding.id or "")
+        if key is None or not key.short:
+            return active
+        return active._replace(binding=replace(active.binding, description=_(key.short)))
+
+    return {name: described(active) for name, active in sorted(bindings.items(), key=place)}

@@ -13,7 +13,7 @@ class Notice(Vertical):
     """`title` and `words` may quote an error: they are shown as plain text. With `can_load` it takes the focus."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r,enter", "load", "Load", id="chat.load", key_display="r"),
+        Binding("r,enter", "load", "Load", id="notice.load", key_display="r"),
     ]
 
     class LoadAsked(Message):

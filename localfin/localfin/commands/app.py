@@ -4,11 +4,14 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Literal
 
 import click
 
+from localfin import settings
 from localfin.engine.client import LlamaEngine
 from localfin.engine.events import LoadOptions
 from localfin.engine.kept import states_folder
@@ -18,7 +21,6 @@ from localfin_models.errors import NotFound
 from localfin_models.home import home
 from localfin_models.language import _
 
-THEMES = ("dark", "light", "ansi")
 SCREENS = "localfin_tui.app"
 """Named, not imported: the screens stand on this floor, and importing them costs 30 bare interpreters."""
 
@@ -29,26 +31,26 @@ SCREENS = "localfin_tui.app"
 )
 @click.option("-m", "--model", metavar="MODEL", help=_("A model's name or path; the default model if left out."))
 @click.option("--lang", type=click.Choice(["ko", "en"]), help=_("The language of the screen."))
-@click.option("--theme", type=click.Choice(THEMES), help=_("The colours; LOCALFIN_THEME says so for good."))
+@click.option(
+    "--theme", type=click.Choice(settings.choices("theme")), help=_("The colours; the settings say so for good.")
+)
 def app(model: str | None, lang: str | None, theme: str | None) -> None:
     # The screen is drawn on stderr.
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise click.UsageError(_("the app needs a terminal; to use a pipe: localfin ask"))
+    chosen = settings.load()
     if lang:
         os.environ["LOCALFIN_LANG"] = lang
+    if theme:
+        chosen = replace(chosen, theme=theme)
+    if not chosen.kitty_keys:
+        os.environ["TEXTUAL_DISABLE_KITTY_KEY"] = "1"  # read while Textual is imported
     path = find_model(model) if model else _default_or_none()
     run: Callable[..., None] = import_module(SCREENS).run
     engine = LlamaEngine()
     with Store(home() / "localfin.db") as store:
         try:
-            run(
-                engine,
-                store,
-                path,
-                options=LoadOptions(kept_in=states_folder()),
-                sealed=network_refused(),
-                theme=theme or _theme(),
-            )
+            run(engine, store, path, options=load_options(chosen), sealed=network_refused(), settings=chosen)
         finally:
             engine.close()
 
@@ -74,6 +76,9 @@ def _default_or_none() -> Path | None:
         return None
 
 
-def _theme() -> str:
-    chosen = os.environ.get("LOCALFIN_THEME", "")
-    return chosen if chosen in THEMES else "dark"
+def load_options(chosen: settings.Settings) -> LoadOptions:
+    """How the settings want a model loaded; 0 leaves it to the engine."""
+    layers: int | Literal["auto"] = chosen.gpu_layers if isinstance(chosen.gpu_layers, int) else "auto"
+    return LoadOptions(
+        n_ctx=chosen.n_ctx or None, threads=chosen.threads or None, gpu_layers=layers, kept_in=states_folder()
+    )

@@ -7,7 +7,7 @@ from textual.app import App
 from localfin.store import Store
 from localfin_models.errors import LocalfinError
 from localfin_models.language import _
-from localfin_tui import export
+from localfin_tui.chat import export
 from localfin_tui.dialogs import AskLine, Confirm
 
 

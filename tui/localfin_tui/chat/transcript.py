@@ -9,9 +9,9 @@ from textual.widgets import Button
 
 from localfin.store import StoredMessage
 from localfin_models.language import _
-from localfin_tui.message import Answer, MessageView, Question
+from localfin_tui.chat.message import Answer, MessageView, Question
+from localfin_tui.chat.welcome import Welcome
 from localfin_tui.notice import Notice
-from localfin_tui.welcome import Welcome
 
 WINDOW = 30
 """Messages mounted at once when a chat opens: 400 of them would cost 474 MB and 9 s a resize."""

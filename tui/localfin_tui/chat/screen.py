@@ -4,38 +4,32 @@ Threads read the engine and post messages; the handlers here own the widgets.
 """
 
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import ActiveBinding, Binding, BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
-from textual.widgets import Footer
 
 from localfin.engine.errors import ContextFull
-from localfin.engine.events import Engine, LoadOptions
-from localfin.store import Store, StoredMessage
+from localfin.store import StoredMessage
 from localfin_models.errors import LocalfinError
 from localfin_models.language import _
-from localfin_tui import answering, keeping
-from localfin_tui.composer import Composer
-from localfin_tui.dialogs import Help
-from localfin_tui.history import ChatList, HistoryPanel
-from localfin_tui.keys import in_words
-from localfin_tui.message import Answer, Question
-from localfin_tui.modelbar import ModelBar
+from localfin_tui import host
+from localfin_tui.chat import answering, keeping
+from localfin_tui.chat.composer import Composer
+from localfin_tui.chat.history import ChatList, HistoryPanel
+from localfin_tui.chat.message import Answer, Question
+from localfin_tui.chat.phases import BUSY, Phase, phase_words, refusal
+from localfin_tui.chat.transcript import WINDOW, Transcript
+from localfin_tui.chat.welcome import Welcome
 from localfin_tui.notice import Notice
-from localfin_tui.phases import BUSY, Phase, phase_words, refusal
+from localfin_tui.place import House, Place
 from localfin_tui.statusline import StatusLine
-from localfin_tui.transcript import WINDOW, Transcript
-from localfin_tui.welcome import Welcome
 
 
-class ChatScreen(Screen[None]):
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - as the parent declares it
-
+class ChatScreen(Place):
+    NAME = "chat"
     AUTO_FOCUS = "Composer"
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,59 +39,44 @@ class ChatScreen(Screen[None]):
         Binding("ctrl+b", "toggle_history", "History", id="chat.history", key_display="^B", priority=True),
         Binding("ctrl+f", "search", "Search", id="chat.search", show=False, priority=True),
         Binding("ctrl+r", "again", "Again", id="chat.again", key_display="^R", priority=True),
-        Binding("ctrl+l", "load", "Load", id="chat.load", key_display="^L", priority=True),
         Binding("ctrl+y", "copy", "Copy", id="chat.copy", key_display="^Y", priority=True),
         Binding("ctrl+s", "save", "Save", id="chat.save", key_display="^S", priority=True),
-        Binding("ctrl+t", "app.switch_theme", "Theme", id="chat.theme", show=False, priority=True),
         Binding("pageup", "scroll('page_up')", "Up", id="chat.scroll", show=False, priority=True),
         Binding("pagedown", "scroll('page_down')", "Down", id="chat.page_down", show=False, priority=True),
         Binding("ctrl+end", "scroll('end')", "End", id="chat.end", show=False, priority=True),
-        Binding("f1", "help", "Help", id="chat.help", key_display="F1", priority=True),
     ]
 
-    def __init__(
-        self, engine: Engine, store: Store, model: Path | None, options: LoadOptions, sealed: bool | None
-    ) -> None:
-        super().__init__()
-        self._engine, self._store = engine, store
-        self._path, self._options, self._sealed = model, options, sealed
+    def __init__(self, house: House) -> None:
+        super().__init__(house)
+        self._engine, self._store = house.host.engine, house.store
         self.phase: Phase = "no-model"
         self.chat_id: int | None = None
         self._live: Answer | None = None
         self._quitting = False
 
-    def compose(self) -> ComposeResult:
-        yield ModelBar(self._sealed)
+    def body(self) -> ComposeResult:
         with Horizontal(id="body"):
             yield HistoryPanel(self._store)
             with Vertical(id="centre"):
-                yield Transcript(self._sealed)
+                yield Transcript(self.house.sealed)
                 with Horizontal(id="question"):
                     yield Composer(_("Ask about money matters"))
         yield StatusLine()
-        yield Footer(show_command_palette=False)
 
     async def on_mount(self) -> None:
         self._list_chats()
         await self.transcript.show([], older=False)
-        if self._path is None:
-            self._enter("no-model")
-            await self.transcript.add(
-                Notice(_("No model"), _("Make one with `localfin convert`, or name one with -m."))
-            )
-        else:
-            self.action_load()
 
     def on_unmount(self) -> None:
-        """However the app ends, the thread that loads or reads an answer must come to its end, too."""
+        """However the app ends, the thread that reads an answer must come to its end, too."""
         if self.phase in BUSY:
             self._engine.cancel()
-        elif self.phase == "loading":
-            self._engine.close()
 
-    @property
-    def active_bindings(self) -> dict[str, ActiveBinding]:
-        return in_words(super().active_bindings)
+    async def say_anew(self) -> None:
+        draft = self.composer.text
+        await super().say_anew()
+        await self._show_chat()
+        self.composer.load_text(draft)
 
     @property
     def transcript(self) -> Transcript:
@@ -120,8 +99,6 @@ class ChatScreen(Screen[None]):
         match action:
             case "stop":
                 return self.phase in BUSY
-            case "load":
-                return self.phase == "ended"
             case "again":
                 return self.phase == "ready" and self.transcript.unanswered
             case "copy":
@@ -129,33 +106,35 @@ class ChatScreen(Screen[None]):
             case "save":
                 return self.chat_id is not None
             case _other:
-                return True
+                return super().check_action(action, parameters)
 
     # -- the model ---------------------------------------------------------------------------------------------------
 
     @on(Notice.LoadAsked)
-    def action_load(self) -> None:
-        if self._path is not None and self.phase in ("no-model", "ended"):
-            self._enter("loading")
-            load = partial(answering.load_model, self._engine, self._path, self._options, self.post_message)
-            self.run_worker(load, name="load", group="engine", thread=True, exclusive=True, exit_on_error=False)
+    def _load_asked(self) -> None:
+        self.action_load()
 
-    @on(answering.Loaded)
-    async def _loaded(self, event: answering.Loaded) -> None:
-        self.query_one(ModelBar).show_model(event.model)
-        if self.query(Notice):
-            await self.transcript.remove_notices()
-            self.composer.focus()
-        self._enter("ready")
+    async def model_changed(self, phase: host.Phase) -> None:
+        match phase:
+            case "none":
+                self._enter("no-model")
+                words = _("Make one with `localfin convert`, or name one with -m.")
+                await self.transcript.add(Notice(_("No model"), words))
+            case "loading":
+                self._enter("loading")
+            case "ready":
+                if self.query(Notice):
+                    await self.transcript.remove_notices()
+                    self.composer.focus()
+                self._enter("ready")
+            case "ended":
+                await self._model_gone()
 
-    @on(answering.LoadFailed)
-    async def _load_failed(self, event: answering.LoadFailed) -> None:
-        await self._model_gone(_("The model could not be loaded"), event.error)
-
-    async def _model_gone(self, title: str, error: LocalfinError) -> None:
+    async def _model_gone(self) -> None:
         self._enter("ended")
-        self.query_one(ModelBar).show_model(None)
-        words = _("{reason}\nPress r or Ctrl+L to load it again.").format(reason=error)
+        gone = self.house.host
+        title = _("The model process ended") if gone.was_there else _("The model could not be loaded")
+        words = _("{reason}\nPress r or Ctrl+L to load it again.").format(reason=gone.error)
         await self.transcript.remove_notices()
         notice = Notice(title, words, can_load=True)
         await self.transcript.add(notice)
@@ -167,12 +146,12 @@ class ChatScreen(Screen[None]):
     @on(Composer.Sent)
     async def _ask(self, event: Composer.Sent) -> None:
         if self.phase != "ready":
-            self._say(refusal(self.phase), error=True)
+            self.say(refusal(self.phase), error=True)
             return
         try:
             question = self._store.ask(event.text, self.chat_id)
         except LocalfinError as error:
-            self._say(str(error), error=True)
+            self.say(str(error), error=True)
             return
         self.chat_id = question.conversation_id
         self.composer.clear()
@@ -183,13 +162,13 @@ class ChatScreen(Screen[None]):
     async def _answer(self, chat_id: int) -> None:
         model = self._engine.model
         if model is None:
-            await self._model_gone(_("The model process ended"), LocalfinError(_("It ended while it was idle.")))
+            self.house.host.gone(LocalfinError(_("It ended while it was idle.")))
             return
         try:
-            given = answering.turns(self._store.messages(chat_id))
+            given, sampling = answering.asked_of(self.house.settings, self._store.messages(chat_id))
             stored = self._store.begin_answer(chat_id, model)
         except LocalfinError as error:
-            self._say(str(error), error=True)
+            self.say(str(error), error=True)
             return
         transcript = self.transcript
         self._live = Answer(stored, live=True, hold=lambda: not transcript.at_end)
@@ -197,7 +176,7 @@ class ChatScreen(Screen[None]):
         self._enter("reading")
         self.status.show_usage(None, None)
         self._list_chats()
-        read = partial(answering.read_answer, self._engine, self._store, given, stored, self.post_message)
+        read = partial(answering.read_answer, self._engine, self._store, given, sampling, stored, self.post_message)
         self.run_worker(read, name="answer", group="answer", thread=True, exclusive=True, exit_on_error=False)
 
     @on(answering.Reading)
@@ -234,7 +213,7 @@ class ChatScreen(Screen[None]):
             )
             await self.transcript.add(Notice(_("The context is full"), words))
         elif self._engine.model is None:
-            await self._model_gone(_("The model process ended"), error)
+            self.house.host.gone(error)
         else:
             await self.transcript.add(Notice(_("The answer broke off"), str(error)))
 
@@ -261,7 +240,7 @@ class ChatScreen(Screen[None]):
             try:
                 self._store.delete_message(last.stored.id)
             except LocalfinError as error:
-                self._say(str(error), error=True)
+                self.say(str(error), error=True)
                 return
             await last.remove()
         await self.transcript.remove_notices()
@@ -300,7 +279,7 @@ class ChatScreen(Screen[None]):
         try:
             return [] if self.chat_id is None else self._store.messages(self.chat_id, before=before, limit=WINDOW + 1)
         except LocalfinError as error:
-            self._say(str(error), error=True)
+            self.say(str(error), error=True)
             return []
 
     @on(ChatList.Asked)
@@ -313,7 +292,7 @@ class ChatScreen(Screen[None]):
             elif self._may_leave() and await keeping.delete(self.app, self._store, chat_id) and chat_id == self.chat_id:
                 await self.action_new_chat()
         except LocalfinError as error:
-            self._say(str(error), error=True)
+            self.say(str(error), error=True)
         self._list_chats()
 
     @on(Welcome.Chosen)
@@ -344,7 +323,7 @@ class ChatScreen(Screen[None]):
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(self._last_words())
-        self._say(_("Copied the last answer. If your terminal does not take it, save the chat with Ctrl+S."))
+        self.say(_("Copied the last answer. If your terminal does not take it, save the chat with Ctrl+S."))
 
     def _last_words(self) -> str:
         answers = [view.stored.content for view in self.transcript.views if isinstance(view, Answer)]
@@ -353,10 +332,7 @@ class ChatScreen(Screen[None]):
     @work(group="dialog", exclusive=True, exit_on_error=False)
     async def action_save(self) -> None:
         if self.chat_id is not None and (path := await keeping.save(self.app, self._store, self.chat_id)):
-            self._say(_("Saved {path}").format(path=path))
-
-    def action_help(self) -> None:
-        self.app.push_screen(Help())
+            self.say(_("Saved {path}").format(path=path))
 
     def action_scroll(self, where: str) -> None:
         match where:
@@ -381,7 +357,7 @@ class ChatScreen(Screen[None]):
 
     def _may_leave(self) -> bool:
         if self.phase in BUSY:
-            self._say(refusal(self.phase), error=True)
+            self.say(refusal(self.phase), error=True)
             return False
         return True
 
@@ -392,6 +368,3 @@ class ChatScreen(Screen[None]):
         self.phase = phase
         self.status.show_state(*phase_words(phase))
         self.refresh_bindings()
-
-    def _say(self, words: str, *, error: bool = False) -> None:
-        self.notify(words, severity="warning" if error else "information", markup=False)

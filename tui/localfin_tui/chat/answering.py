@@ -1,4 +1,4 @@
-"""What runs beside the screen: loading the model and reading an answer, each on a thread that only posts messages.
+"""What runs beside the screen: reading an answer, on a thread that only posts messages.
 
 The thread saves the answer as it comes, so that what has been read on the screen is on the disk within seconds.
 """
@@ -6,26 +6,17 @@ The thread saves the answer as it comes, so that what has been read on the scree
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from textual.message import Message
 
-from localfin.engine.events import Engine, Event, Finished, LoadOptions, ModelInfo, Prefill, Text
+from localfin.engine.events import Engine, Event, Finished, Prefill, Sampling, Shifted, Text
 from localfin.engine.events import Message as Turn
+from localfin.settings import Settings
 from localfin.store import State, Store, StoredMessage
 from localfin_models.errors import LocalfinError
+from localfin_tui.host import ours
 
 SAVE_EVERY_S = 2.0
-
-
-@dataclass
-class Loaded(Message):
-    model: ModelInfo
-
-
-@dataclass
-class LoadFailed(Message):
-    error: LocalfinError
 
 
 @dataclass
@@ -76,27 +67,30 @@ def turns(messages: Sequence[StoredMessage]) -> list[Turn]:
     return given
 
 
-def load_model(engine: Engine, path: Path, options: LoadOptions, post: Post) -> None:
-    try:
-        post(Loaded(engine.load(path, options)))
-    except Exception as error:  # noqa: BLE001 - on a thread nobody else would hear of it
-        post(LoadFailed(_ours(error)))
+def asked_of(settings: Settings, messages: Sequence[StoredMessage]) -> tuple[list[Turn], Sampling]:
+    """What the model is given for the last of `messages`, and how it is to answer."""
+    first = [Turn("system", settings.system)] if settings.system else []
+    return [*first, *turns(messages)], Sampling(settings.temperature, max_tokens=settings.max_tokens or None)
 
 
-def read_answer(engine: Engine, store: Store, given: Sequence[Turn], answer: StoredMessage, post: Post) -> None:
+def read_answer(
+    engine: Engine, store: Store, given: Sequence[Turn], sampling: Sampling, answer: StoredMessage, post: Post
+) -> None:
     """Generate into the stored `answer`, and post what happens, ending in one Ended or NotKept."""
     pieces: list[str] = []
     end: Finished | None = None
     error: LocalfinError | None = None
     saved = time.monotonic()
     try:
-        for event in _events(engine, given):
+        for event in _events(engine, given, sampling):
             match event:
                 case Prefill(done, total):
                     post(Reading(done, total))
                 case Text(text):
                     pieces.append(text)
                     post(Wrote(text))
+                case Shifted():
+                    pass  # the answer's end says how much fell out
                 case Finished():
                     end = event
                 case LocalfinError():
@@ -112,16 +106,12 @@ def read_answer(engine: Engine, store: Store, given: Sequence[Turn], answer: Sto
         post(Ended(stored, error))
 
 
-def _events(engine: Engine, given: Sequence[Turn]) -> Iterator[Event | LocalfinError]:
+def _events(engine: Engine, given: Sequence[Turn], sampling: Sampling) -> Iterator[Event | LocalfinError]:
     """The engine's events and, last, its error if it raised one: the store's errors take another way."""
     try:
-        yield from engine.generate(given)
+        yield from engine.generate(given, sampling)
     except Exception as error:  # noqa: BLE001 - on a thread nobody else would hear of it
-        yield _ours(error)
-
-
-def _ours(error: Exception) -> LocalfinError:
-    return error if isinstance(error, LocalfinError) else LocalfinError(f"{type(error).__name__}: {error}")
+        yield ours(error)
 
 
 def _finish(store: Store, answer_id: int, content: str, end: Finished | None) -> StoredMessage:

@@ -1,0 +1,121 @@
+"""Going from place to place, the palette, the settings screen, and keys that were given to other keys."""
+
+import os
+from pathlib import Path
+
+import pytest
+from textual.command import CommandPalette
+from textual.widgets import Input, Select
+
+from localfin import settings
+from localfin.engine.fake import FakeEngine
+from localfin.settings import Settings
+from localfin.store import Store
+from localfin_tui.app import LocalfinApp
+from localfin_tui.keys import KEYS, PLACES
+from localfin_tui.settings import SettingsScreen
+
+TOP = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCALFIN_HOME", str(tmp_path / "home"))
+
+
+async def test_to_the_status_and_back_with_the_draft_in_place(desk, until) -> None:
+    d = desk()
+    async with d.run(size=(120, 36)) as pilot:
+        await until(pilot, lambda: d.chat.phase == "ready")
+        await pilot.press("h", "i", "f9")
+        await until(pilot, lambda: "refused by the kernel" in d.words)
+        assert "0" * 64 in d.words
+        await pilot.press("f5")
+        await until(pilot, lambda: d.app.screen is d.chat)
+        assert d.chat.composer.text == "hi"
+
+
+async def test_a_place_is_one_click_away(desk, until) -> None:
+    d = desk()
+    async with d.run(size=(120, 36)) as pilot:
+        await until(pilot, lambda: d.chat.phase == "ready")
+        await pilot.click(d.chat.query(".tab").last())
+        await until(pilot, lambda: "refused by the kernel" in d.words)
+
+
+async def test_the_palette_finds_a_command_by_its_name_and_runs_it(desk, until) -> None:
+    d = desk()
+    async with d.run(size=(120, 36)) as pilot:
+        await until(pilot, lambda: d.chat.phase == "ready")
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: "start a new chat" in d.words)
+        await pilot.press(*"seal, the model")
+        await until(pilot, lambda: "start a new chat" not in d.words)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: not isinstance(d.app.screen, CommandPalette))
+        await until(pilot, lambda: "refused by the kernel" in d.words)
+
+
+async def test_the_language_changes_while_it_runs_and_is_kept(desk, until) -> None:
+    d = desk()
+    async with d.run(size=(120, 36)) as pilot:
+        await until(pilot, lambda: d.chat.phase == "ready")
+        await pilot.press("d", "r", "ctrl+o")
+        await until(pilot, lambda: isinstance(d.app.screen, SettingsScreen))
+        d.app.screen.query_one("#lang", Select).value = "ko"
+        await pilot.press("escape")
+        await until(pilot, lambda: "준비" in d.words)
+        assert d.chat.composer.text == "dr"
+        assert "대화" in d.words
+    assert settings.load().lang == "ko"
+    assert os.environ["LOCALFIN_LANG"] == "ko"
+
+
+async def test_a_wrong_setting_says_what_was_expected_and_is_not_kept(desk, until) -> None:
+    d = desk()
+    async with d.run(size=(120, 50)) as pilot:
+        await until(pilot, lambda: d.chat.phase == "ready")
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: isinstance(d.app.screen, SettingsScreen))
+        field = d.app.screen.query_one("#threads", Input)
+        field.value = "many"
+        field.focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: "a whole number from 0 to 512" in d.words)
+        field.value = "2"
+        await pilot.press("enter")
+        await until(pilot, lambda: d.app.house.settings.threads == 2)
+    assert settings.load().threads == 2
+
+
+async def test_a_key_can_be_given_to_another_key(store: Store, model: Path, until) -> None:
+    app = LocalfinApp(FakeEngine(["Hello."]), store, model, settings=Settings(keys={"go.status": "f3"}))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("f9")
+        await pilot.pause()
+        assert app.current_mode == "chat"
+        await pilot.press("f3")
+        await until(pilot, lambda: app.current_mode == "status")
+
+
+def test_every_key_is_in_the_docs() -> None:
+    for page in ("docs/app.md", "docs/ko/app.md"):
+        text = (TOP / page).read_text("utf-8")
+        missing = [name for name in KEYS if not name.startswith("dialog.") and f"`{name}`" not in text]
+        assert missing == [], page
+
+
+def test_every_key_of_the_registry_is_bound() -> None:
+    bound = {binding.id for place in (LocalfinApp, *map(_class, PLACES)) for binding in _bindings(place)}
+    named = {name for name in KEYS if not name.startswith(("dialog.", "history.", "chat.send", "chat.newline"))}
+    assert named - bound == set()
+
+
+def _class(place: str) -> type:
+    from localfin_tui.app import PLACES as CLASSES
+
+    return CLASSES[place]
+
+
+def _bindings(owner: type) -> list:
+    return [binding for each in owner.__mro__ for binding in vars(each).get("BINDINGS", ()) if hasattr(binding, "id")]

@@ -1,0 +1,1 @@
+"""The chat: asking, reading answers as they come, and the history of both."""
