@@ -7,7 +7,7 @@ same as the sentence that is cited for it, words that state a number without a u
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from localfin.answers.events import Citation, Marked, Removed, Source
 from localfin.answers.held import Held
@@ -51,23 +51,26 @@ class Checker:
     def feed(self, piece: str) -> str:
         """What can be said now; empty while a sentence is not whole."""
         self._waiting += piece.translate(_UNIFIED).replace(MARK, "")
-        ready = self._ready()
-        chunk, self._waiting = self._waiting[:ready], self._waiting[ready:]
-        return self._checked(chunk) if chunk else ""
+        return "".join(self._whole_sentences())
 
     def end(self) -> str:
         """The rest."""
+        said = "".join(self._whole_sentences())
         chunk, self._waiting = self._waiting, ""
-        return self._checked(chunk) if chunk else ""
+        return said + (self._checked(chunk) if chunk else "")
 
-    def _ready(self) -> int:
-        """Characters that form whole sentences: no quote is open at their end, and no citation of theirs can follow."""
-        found = 0
+    def _whole_sentences(self) -> Iterator[str]:
+        while end := self._first_end():
+            chunk, self._waiting = self._waiting[:end], self._waiting[end:]
+            yield self._checked(chunk)
+
+    def _first_end(self) -> int:
+        """Where the first sentence ends: no quote is open there, and no citation of it can follow; 0 for none."""
         for match in _END.finditer(self._waiting):
             line = self._waiting[self._waiting.rfind("\n", 0, match.start()) + 1 : match.end()]
             if match[0].isspace() or not _open(line):
-                found = match.end()
-        return found or (len(self._waiting) if len(self._waiting) > _LONGEST_HELD else 0)
+                return match.end()
+        return len(self._waiting) if len(self._waiting) > _LONGEST_HELD else 0
 
     def _checked(self, chunk: str) -> str:
         sentence = _Sentence(chunk, self._sources, self._own, self._language)
@@ -186,7 +189,12 @@ def _hangul(text: str) -> bool:
 
 
 def _open(line: str) -> bool:
-    return line.count('"') % 2 == 1 or any(line.count(left) > line.count(right) for left, right in _PAIRS)
+    """Whether a quote goes on at its end; a quoted line (`> …`) is one up to its break."""
+    return (
+        line.lstrip().startswith(">")
+        or line.count('"') % 2 == 1
+        or any(line.count(left) > line.count(right) for left, right in _PAIRS)
+    )
 
 
 def _closing(opening: str) -> str:

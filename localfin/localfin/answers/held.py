@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from localfin.computed import Computed
-from localfin.figures import ANY, Said, read, read_words
+from localfin.figures import ANY, Kind, Said, read, read_words
 
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _ROUNDED = 0.01
@@ -35,6 +35,8 @@ _IN_WORDS = {"thousand": 1e3, "million": 1e6, "billion": 1e9}
 _KOREAN = {"십": 1e1, "백": 1e2, "천": 1e3, "만": 1e4, "억": 1e8, "조": 1e12}
 _NO_FIGURE = re.compile(r"^[ \t]*(?:[-*] +)?\d{1,2}[.)](?=\s|$)|\[\d{1,3}\]", re.MULTILINE)
 """The number of a line in a list, and the mark of a citation."""
+
+_DATE_KINDS = (frozenset[Kind]({"years"}), frozenset[Kind]({"months"}), frozenset[Kind]({"days"}))
 
 Date = tuple[int | None, int | None, int | None]
 """Year, month, day; None where it is not said."""
@@ -78,7 +80,8 @@ class Held:
                 self._figures.append(written.figure)
             elif written.date is not None:
                 self._dates.add(written.date)
-                self._figures += [Said("", 0, 0, float(part), 1.0, ANY) for part in written.date if part is not None]
+                parts = zip(written.date, _DATE_KINDS, strict=True)
+                self._figures += [Said("", 0, 0, float(n), 1.0, kinds) for n, kinds in parts if n is not None]
         for declared in _DECLARED.finditer(text):
             word = (declared["en"] or declared["en2"] or "").lower()
             self._scales.add(_IN_WORDS.get(word) or _product(declared["ko"]))
@@ -90,7 +93,8 @@ class Held:
         said = written.figure
         assert said is not None
         if not said.kinds:
-            return any(written.text in text for text in self._texts)
+            alone = re.compile(rf"(?<![\w.,]){re.escape(written.text)}(?!\w|[.,]\d)")
+            return any(alone.search(text) for text in self._texts)
         return any(_agrees(said, held, self._scales) for held in self._figures)
 
 

@@ -66,16 +66,18 @@ def _spans(source: Source, asked: frozenset[str]) -> list[Span]:
         return _paragraphs(text, spans)
     if "\t" in text:
         return _rows(text, spans, asked)
-    covered = [coverage(asked, text[start:end]) for start, end in spans]
-    first = last = max(range(len(spans)), key=covered.__getitem__)
-    # What follows explains; what stands before is taken where it covers more.
-    while True:
-        before = covered[first - 1] if first else -1.0
-        behind = covered[last + 1] if last + 1 < len(spans) else -1.0
-        grown = (first - 1, last) if before > behind else (first, last + 1)
-        if before == behind == -1.0 or spans[grown[1]][1] - spans[grown[0]][0] > _QUOTED:
-            return [(spans[first][0], spans[last][1])]
-        first, last = grown
+    first = last = max(range(len(spans)), key=lambda at: coverage(asked, text[slice(*spans[at])]))
+    # What follows explains, and what stands before leads up to it, within a paragraph.
+    while last + 1 < len(spans) and _belongs(text, spans[first], spans[last + 1]):
+        last += 1
+    while first and _belongs(text, spans[first - 1], spans[last]):
+        first -= 1
+    return [(spans[first][0], spans[last][1])]
+
+
+def _belongs(text: str, first: Span, last: Span) -> bool:
+    """Whether the sentences from `first` to `last` make one quote."""
+    return last[1] - first[0] <= _QUOTED and "\n" not in text[first[0] : last[1]]
 
 
 def _paragraphs(text: str, spans: Sequence[Span]) -> list[Span]:
