@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _CACHED = frozenset({"paired", "of_customer", "of_amounts"})
 """What more than one stage reads."""
+_LAID = "DISTRIBUTE BY customer SORT BY customer, t, row"
+"""How what all other stages read is laid out: most of their windows are a customer's, and need no other order then."""
 _TIMES = "epoch_us(time) AS us, epoch_us(local_time) AS local_us"
 _COLUMNS = "customer, counterparty, amount, currency, country, latitude, longitude, label"
 
@@ -88,7 +90,8 @@ class Cluster:
         [first] = spark.sql(f"SELECT unix_micros(min(time)) FROM transactions WHERE {chosen}").collect()[0]
         plan = stages(settings, SPARK, Wanted(chosen, first))
         for stage in plan:
-            frame = spark.sql(stage.query())
+            laid = _LAID if stage.name == "paired" else ""
+            frame = spark.sql(f"{stage.query()} {laid}")
             if stage.name in _CACHED:
                 frame = frame.persist()
             frame.createOrReplaceTempView(stage.name)
