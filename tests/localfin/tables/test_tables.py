@@ -216,6 +216,8 @@ def test_a_file_that_is_not_kept_in_memory_gives_the_same(tmp_path, monkeypatch)
     ):
         a, b = asked(question, kept), asked(question, stored)
         assert {key: value for key, value in a.values.items() if key != "totals left out"} == b.values, question
+    path.write_text("날짜,구분,금액\n2024-01-02,지출,500\n2024-01-03,수입,9000\n", encoding="utf-8")
+    assert asked("1월에 얼마 썼어?", tables_of(path)[0]).values["result"] == 500
     path.write_text("\n".join(lines), encoding="cp949")
     assert asked("2월 식비 합계", tables_of(path)[0]).values["result"] == 6500
 

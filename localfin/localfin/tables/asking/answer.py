@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from localfin.computed import Computed
-from localfin.tables.asking.records import Values, call_of_records
+from localfin.tables.asking.records import WAYS, Values, call_of_records
 from localfin.tables.asking.reports import call_of_report
 from localfin.tables.call import Call, checked
 from localfin.tables.opened import Opened, opened
@@ -69,7 +69,7 @@ def _in_memory(table: Table) -> tuple[Values, Callable[[str], tuple[int, int]]]:
 def _look_up(table: Table, rows: Opened, question: str) -> tuple[Values, Callable[[str], tuple[int, int]]]:
     """In one pass over the file."""
     texts, dates = table.of_kind("text"), table.of_kind("date")
-    bare = literal(question.lower().replace(" ", ""))
+    bare = literal(f"{question} {WAYS}".lower().replace(" ", ""))
     wanted = [
         f"list(DISTINCT {name(c.name)}) FILTER (WHERE length({name(c.name)}) BETWEEN 2 AND {_LONGEST_VALUE} "
         f"AND contains({bare}, replace(lower({name(c.name)}), ' ', '')))"

@@ -10,7 +10,7 @@ from localfin.tables.table import Table
 from localfin.tables.units import split_unit
 
 _WHICH = r"(?:어느|어떤|무슨|which|what)"
-_MOST = r"(?:(?<=은 )|(?<=큰 )|(?<=긴 )|(?<=싼 ))"
+_MOST = r"(?:(?<=은 )|(?<=큰 )|(?<=긴 )|(?<=싼 )|(?<=쓴 )|(?<=한 ))"
 _PARTS: tuple[tuple[Part, str, str], ...] = (
     ("month", r"(?:달|월|month)", r"(?:월별|달마다|매달|매월|다달이|monthly|(?:by|per|for each|each|every) month)"),
     ("quarter", r"(?:분기|quarter)", r"(?:분기별|분기마다|quarterly|(?:by|per|for each|each|every) quarter)"),

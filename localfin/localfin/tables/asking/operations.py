@@ -33,7 +33,8 @@ DIFFERENCE = re.compile(
 AVERAGE = re.compile(r"\b(?:average|mean)\b(?:\s+(?:annual|yearly|value|amount))*|평균(?:값|액)?(?:적)?")
 RATIO = re.compile(r"\bratio\b|몇\s?배")
 SHARE = re.compile(
-    rf"\b(?:{_PERCENT}|proportion|share|portion|fraction)\b(?:\s+(?:constitution|composition))?|비중|차지(?:하는|하|한)?|비율|몇\s?(?:%|퍼센트|프로)"
+    rf"%(?= of\b)|\b(?:{_PERCENT}|proportion|share|portion|fraction)\b(?:\s+(?:constitution|composition))?"
+    r"|비중|차지(?:하는|하|한)?|비율|몇\s?(?:%|퍼센트|프로)"
 )
 SUM = re.compile(
     r"\b(?:sum|altogether|combined|total|in total|add(?:ed)? up|together)\b|합계액?|합산|총액|총합"
@@ -42,6 +43,7 @@ SUM = re.compile(
 COUNT = re.compile(
     r"\bhow many\b|\bnumber of\b|\bcount(?: of)?\b"
     r"|몇\s?(?:건|개|번|회|명|곳|차례|가지|달|개월|해|년|행|종)[가-힣]*|건수|개수|횟수|몇\s?이나"
+    r"|(?<![가-힣])수(?=[는은가를]?\s?\??$)"
 )
 HIGHEST = re.compile(
     r"\b(?:highest|largest|biggest|most|greatest|maximum|max|top|higher|most expensive|peak)\b"
@@ -68,6 +70,7 @@ class Found:
 
 
 _IN_TURN: tuple[tuple[Operation, re.Pattern[str]], ...] = (
+    ("difference", re.compile(r"\bhow much (?:more|less|higher|lower)\b")),
     ("growth", GROWTH),
     ("ratio", RATIO),
     ("share", SHARE),

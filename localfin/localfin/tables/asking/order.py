@@ -13,14 +13,14 @@ _WHEN = (
 )
 _IS = r"(?:is|was|are|were|comes?|came|did|does|consists?|consisted|relates?|related|made)\b"
 _BASE_SECOND = (
-    rf"as an? {_PERCENT} of {_GAP}⟦(\d)⟧",
+    rf"as (?:an? )?{_PERCENT} of {_GAP}⟦(\d)⟧",
     rf"{_PERCENT} of {_GAP}⟦\d⟧{_GAP}{_AMONG}{_GAP}⟦(\d)⟧",
     rf"{_PERCENT} (?:does|did|do|is|was|are|were) {_GAP}⟦\d⟧ {_GAP}(?:of|in) {_GAP}⟦(\d)⟧",
     rf"{_PERCENT} that {_GAP}⟦\d⟧{_GAP}\bof\b{_GAP}⟦(\d)⟧",
     rf"ratio of {_GAP}⟦\d⟧{_GAP}\b(?:to|over|against)\b{_GAP}⟦(\d)⟧",
     r"⟦\d⟧[- ]to[- ]⟦(\d)⟧ ratio",
     rf"\bhow many times {_GAP}⟦(\d)⟧",
-    rf"⟦\d⟧ ?(?:은|는|이|가) {_GAP}⟦(\d)⟧ ?의? ?(?:몇|약)",
+    rf"⟦\d⟧{_GAP}(?:은|는|이|가) {_GAP}⟦(\d)⟧ ?의? ?(?:몇|약)",
     r"⟦(\d)⟧(?: ?(?:합계|총액|전체|금액|액))* ?"
     r"(?:에서|대비|중에서|중|가운데|에 대한|를 기준|을 기준|에 비해|으로 나눈|로 나눈)",
 )

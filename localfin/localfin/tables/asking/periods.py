@@ -23,7 +23,7 @@ _SPAN = re.compile(
     rf"(?:from|between)\s+{_YEAR}\s*(?:-|~|to|and|through)\s*{_YEAR}|{_YEAR}\s*(?:-|~|부터|에서)\s*{_YEAR}"
 )
 
-_RANGED = re.compile(
+RANGED = re.compile(
     r"(?:from|between) (?:[a-z]+ )?⟦\d⟧ ?(?:-|~|to|and|through) ?⟦\d⟧"
     r"|⟦\d⟧(?: ?(?:년|월|분기|말|도))? ?(?:-|~|부터|에서) ?⟦\d⟧"
 )
@@ -51,9 +51,7 @@ def take_columns(words: Words, labels: Sequence[Label]) -> Columns | None:
     named = [name for name in take_labels(words, distinct) if name.label in labels]
     if named and all(_only(name, labels) for name in named):
         spans = tuple((name.start, name.end) for name in named)
-        return Columns(
-            tuple(name.label for name in named), spans, _RANGED.search(marked(words.text, spans)) is not None
-        )
+        return Columns(tuple(name.label for name in named), spans, RANGED.search(marked(words.text, spans)) is not None)
     ranged = words.has(_SPAN)
     found: list[tuple[int, tuple[int, int]]] = []
     while match := words.take(_YEAR):

@@ -21,7 +21,7 @@ Values = Callable[[Column, str], Sequence[str]]
 
 _SPENT = re.compile(
     r"\b(?:spent|spend|spending|paid|pay|expenses?|expenditures?|costs?|purchases?d?|charged?)\b"
-    r"|(?:지출|사용|결제|소비|이용|납부|출금|인출|지불)(?:한|된|했|하|됐|되)?(?:\s?(?:금액|액|돈))?|쓴\s?돈|쓴\s?금액|썼[가-힣]*"
+    r"|(?:지출|사용|결제|소비|이용|납부|출금|인출|지불)(?:한|된|했|하|됐|되)?(?:\s?(?:금액|액|돈))?|(?<![가-힣])쓴(?:\s?(?:돈|금액))?|썼[가-힣]*"
 )
 _RECEIVED = re.compile(
     r"\b(?:received|earned|income|deposited|credited)\b|(?:수입|입금|수령)(?:한|된|했|하|됐|되)?(?:\s?(?:금액|액|돈))?|받은\s?(?:돈|금액)|번\s?돈"
@@ -31,6 +31,10 @@ _SPENT_COLUMN = re.compile(
     r"출금|지출|사용|이용|결제|승인|금액|amount|spent|expense|debit|withdraw|cost|price|paid|charge", re.IGNORECASE
 )
 _RECEIVED_COLUMN = re.compile(r"입금|수입|income|deposit|credit|received|금액|amount", re.IGNORECASE)
+WAYS = "지출 출금 expenses debit withdrawal spending dr 수입 입금 income credit deposit cr"
+"""What columns call money that goes and money that comes."""
+_SPENDING = re.compile(r"지출|출금|expenses?|debit|withdrawal|spending|dr", re.IGNORECASE)
+_INCOME = re.compile(r"수입|입금|income|credit|deposit|cr", re.IGNORECASE)
 _ONLY_SPENT = re.compile(r"출금|지출|spent|expense|debit|withdraw|paid", re.IGNORECASE)
 _ONLY_RECEIVED = re.compile(r"입금|수입|income|deposit|credit|received", re.IGNORECASE)
 _ROWS = re.compile(
@@ -79,6 +83,8 @@ def call_of_records(
         operations.append("share")
     if "average" in operations:
         words.take(_EACH)
+    if grouping is not None and not grouping.which:
+        words.take(r"추이|현황|\btrend\b")
     money = words.take(_MONEY)
     rows = words.take(_ROWS)
     if "count" in operations and any(_TIMES.fullmatch(column.name) for column in table.of_kind("text")):
@@ -94,6 +100,9 @@ def call_of_records(
     )  # fmt: skip
     understood.places = places
     understood.names_rows = any(word in called for word in re.findall(r"[^\W_]+", words.rest))
+    way = _SPENDING if spent else _INCOME if received else None
+    if way is not None and (rule := _way(table, way, understood, values)) is not None:
+        understood.places.append(rule)
     understood.money = _money_column(table, bool(spent), bool(received), bool(money))
     if not _placed(understood, thresholds):
         return None
@@ -108,6 +117,16 @@ def _said_of_dates(name: str) -> str:
     if stem.isascii():
         return rf"\b{stem}(?:e?d|ing|s)?\b"
     return rf"(?<![가-힣]){stem}(?:한|된|인|하는|되는|일)?(?![가-힣])"
+
+
+def _way(table: Table, way: re.Pattern[str], understood: Understood, values: Values) -> Filter | None:
+    """What was spent leaves the rows of income out, where a column says which is which."""
+    named = {value.label.column for value in understood.values}
+    for column in table.of_kind("text"):
+        found = sorted(value for value in values(column, WAYS) if way.fullmatch(value))
+        if found and column.name not in named:
+            return Filter(column.name, "=", tuple(found) if len(found) > 1 else found[0])
+    return None
 
 
 def _take_places(words: Words, table: Table) -> list[Filter]:

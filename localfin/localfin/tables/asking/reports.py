@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from localfin.tables.asking.labels import Label, Named, common_tokens, take_labels, years_in
 from localfin.tables.asking.operations import Operation, take_operations
 from localfin.tables.asking.order import base_of, marked, starts_at
-from localfin.tables.asking.periods import Columns, take_columns
+from localfin.tables.asking.periods import RANGED, Columns, take_columns
 from localfin.tables.asking.thresholds import Threshold, factor, take_thresholds
 from localfin.tables.asking.words import Words, label_pattern
 from localfin.tables.call import Call, Do, Filter, Measure, Order, What
@@ -133,11 +133,10 @@ class _Reading:
         return Call(do, self._measure(0, [last]), self._measure(0, [first]))
 
     def _before(self, column: Label) -> list[Label]:
-        """The column with the one of the year before, where the report has just those two years."""
-        years = {year for label in self._axes.period_labels for year in label.years}
-        year = max(column.years)
-        others = [label for label in self._axes.period_labels if label.years == frozenset({year - 1})]
-        return [others[0], column] if years == {year - 1, year} and len(others) == 1 else []
+        """The column with the one of the year before, where there is one like it."""
+        before = frozenset({max(column.years) - 1})
+        others = [label for label in self._alike(column) if label.years == before]
+        return [others[0], column] if len(others) == 1 else []
 
     def _in_time(self, chosen: Sequence[Label]) -> tuple[Label, Label]:
         """(start, end): as the question says, else the earlier year first, else as they stand in it."""
@@ -160,9 +159,21 @@ class _Reading:
         columns = chosen or self._only_column()
         if len(self._names) < 2 or len(columns) != 1 or any(self._sections):
             return None
-        rows = tuple(name.label.text for name in self._names)
+        rows = self._rows_named()
+        if not rows:
+            return None
         rules = (Filter(self._axes.names, "=", rows), Filter(self._axes.periods, "=", columns[0].text))
         return Call("value", Measure(what, VALUE, rules))
+
+    def _rows_named(self) -> tuple[str, ...]:
+        """The rows that are named, those between two ends of a range of months too; empty where these are not known."""
+        labels = [name.label for name in self._names]
+        if not RANGED.search(marked(self._text, [(name.start, name.end) for name in self._names])):
+            return tuple(label.text for label in labels)
+        if len(labels) != 2:
+            return ()
+        first, last = labels
+        return tuple(label.text for label in self._between_parts(first, last, self._axes.name_labels))
 
     def _between(self, a: Label, b: Label) -> list[Label]:
         """All columns of one kind from year to year; empty where a year is missing."""
@@ -172,9 +183,9 @@ class _Reading:
         found = [label for label in self._alike(a) if low <= min(label.years) <= high]
         return found if {min(label.years) for label in found} == set(range(low, high + 1)) else []
 
-    def _between_parts(self, a: Label, b: Label) -> list[Label]:
+    def _between_parts(self, a: Label, b: Label, among: Sequence[Label] = ()) -> list[Label]:
         """All columns from one quarter or month to another, as they stand; empty where others stand between."""
-        labels = list(self._axes.period_labels)
+        labels = list(among or self._axes.period_labels)
         first, last = sorted((labels.index(a), labels.index(b)))
         found = labels[first : last + 1]
         return found if all(_PART.fullmatch(label.text.lower()) for label in found) else []
@@ -193,6 +204,11 @@ class _Reading:
 
     def _divided(self, do: Do) -> Call | None:
         columns = list(self._columns.chosen) or self._only_column()
+        if len(self._names) == 1 and len(columns) == 2:
+            base = base_of(marked(self._text, self._columns.spans))
+            if base is None or len(self._columns.spans) != 2:
+                return None
+            return Call(do, self._measure(0, [columns[1 - base]]), self._measure(0, [columns[base]]))
         if len(self._names) != 2 or len(columns) != 1:
             return None
         base = base_of(marked(self._text, [(name.start, name.end) for name in self._names]))
@@ -253,7 +269,8 @@ def _take_all(words: Words, axes: _Axes) -> bool:
     """Whether the question says that it means every year: `across all 3 years`, `for both fiscal years`, `3년간`."""
     match = words.take(
         r"\b(?:across|over|for|in|during|between|of)\s+(?:all|both|the)\s+(?:the\s+)?(?:(\d|two|three|four|five)[- ]?)?"
-        r"(?:fiscal\s+)?(?:years?|fys|periods?)(?:\s+period)?\b|(?:지난|최근)?\s?(\d|두|세|네|다섯)\s?(?:개년|년|해)\s?(?:간|동안|치)"
+        r"(?:fiscal\s+)?(?:years?|fys|periods?)(?:\s+period)?\b"
+        r"|(?:지난|최근)?\s?(\d|두|세|네|다섯)\s?(?:개년|년|해)(?:\s?(?:간|동안|치)|(?=\s?평균))"
     )
     if match is None:
         return False

@@ -50,8 +50,8 @@ def resolved(said: Understood) -> Call | None:
     if operations & {"highest", "lowest"}:
         return _extreme(said, column, where, operations)
     what = _what(operations, column)
-    if what is None or said.limit is not None:
-        return None
+    if what is None or said.limit is not None or (said.thresholds and not operations):
+        return None  # rows above a figure may be wanted one by one
     if what == "sum" and column is not None and not _adds(said, column, explicit="sum" in operations):
         what = "value"
     if what == "count":
@@ -77,7 +77,7 @@ def _measured(said: Understood) -> list[str] | None:
     named = list(dict.fromkeys(name for n in said.columns if (name := column_name(said.table, n)) in numbers))
     if named:
         return named
-    counted = set(said.operations) == {"count"}
+    counted = "count" in said.operations and set(said.operations) <= {"count", "sum"}
     return [said.money] if said.money and not counted else []
 
 

@@ -17,7 +17,7 @@ _ENGLISH = """
     overall reported recorded recognized recognised company companys group groups firm table data according based only
     just under about will can made period periods date dates month months day row rows column columns
     make item items entry entries record records case cases time times respective usd dollars dollar won krw money
-    sell sold come comes came
+    sell sold come comes came where whose equals
 """
 _PARTICLES = """
     에서의 에서는 에서 에게서 에게 에는 에만 에 의 은 는 이 가 을 를 으로는 으로 로는 로 와의 과의 와 과 이랑 랑 하고
