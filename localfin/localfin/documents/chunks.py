@@ -71,10 +71,15 @@ class _Chunk:
             self.size += len(part) + 1
 
     def add_table(self, text: str, cells: str | None) -> Iterator[Piece]:
-        """The lines before a table stay with it where they are few; a large table repeats its first row."""
+        """A small table stands among its page's text; few lines before a larger one stay with it; a huge one is cut."""
         self.after_heading = False
-        if self.size > SHORT or self.size + len(text) > LONGEST_TABLE or cells:
+        most = LONGEST if self.size > SHORT else LONGEST_TABLE
+        if cells or self.size + len(text) > most:
             yield from self.cut_off()
+        if not cells and len(text) <= LONGEST:
+            self.lines.append(text)
+            self.size += len(text) + 1
+            return
         if self.size + len(text) <= LONGEST_TABLE:
             lead = "\n".join([*self.lines, text])
             yield Piece(lead, self.heading, self.page, self.sheet, cells)

@@ -135,6 +135,9 @@ def test_a_table_stays_whole_with_the_line_before_it_or_repeats_its_header() -> 
     table = "항목\t2019\t2018\n매출\t10\t9\n이익\t2\t1"
     (piece,) = cut([Block("heading", "실적"), Block("text", "(단위: 억원)"), Block("table", table)])
     assert piece == Piece(f"실적\n(단위: 억원)\n{table}", "실적")
+    wide = table + "\n비고\t" + "x" * LONGEST
+    pieces = list(cut([Block("text", "(단위: 억원)"), Block("table", wide), Block("text", "이상이다.")]))
+    assert [piece.text for piece in pieces] == [f"(단위: 억원)\n{wide}", "이상이다."]
     rows = "\n".join(f"row {n}\t{'x' * 40}" for n in range(2, 102))
     pieces = list(cut([Block("table", f"name\tvalue\n{rows}", sheet="S", cells="B1:C101")]))
     assert all(piece.text.startswith("name\tvalue\n") and len(piece.text) <= LONGEST_TABLE for piece in pieces)
