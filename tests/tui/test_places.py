@@ -8,9 +8,12 @@ from textual.command import CommandPalette
 from textual.widgets import Input, Select
 
 from localfin import settings
-from localfin.engine.fake import FakeEngine
+from localfin.engine.fake import Answer, FakeEngine
 from localfin.settings import Settings
 from localfin.store import Store
+from localfin_models import catalog
+from localfin_models.catalog import STARTER
+from localfin_models.errors import InputRefused, LocalfinError
 from localfin_tui.app import LocalfinApp
 from localfin_tui.keys import KEYS, PLACES
 from localfin_tui.settings import SettingsScreen
@@ -107,7 +110,11 @@ def test_every_key_is_in_the_docs() -> None:
 
 def test_every_key_of_the_registry_is_bound() -> None:
     bound = {binding.id for place in (LocalfinApp, *map(_class, PLACES)) for binding in _bindings(place)}
-    named = {name for name in KEYS if not name.startswith(("dialog.", "history.", "chat.send", "chat.newline"))}
+    named = {
+        name
+        for name in KEYS
+        if not name.startswith(("dialog.", "history.", "chat.send", "chat.newline", "models.load"))
+    }
     assert named - bound == set()
 
 
@@ -119,3 +126,55 @@ def _class(place: str) -> type:
 
 def _bindings(owner: type) -> list:
     return [binding for each in owner.__mro__ for binding in vars(each).get("BINDINGS", ()) if hasattr(binding, "id")]
+
+
+async def test_a_model_is_looked_at_loaded_and_left(desk, until, tmp_path: Path) -> None:
+    folder = tmp_path / "home" / "models"
+    folder.mkdir(parents=True)
+    (folder / "mine.gguf").write_bytes(STARTER.read_bytes())
+    d = desk()
+    async with d.run(size=(120, 36)) as pilot:
+        await until(pilot, lambda: d.chat.phase == "ready")
+        await pilot.press("f8")
+        await until(pilot, lambda: "Enter loads the model chosen." in d.words)
+        await pilot.press("end")
+        await until(pilot, lambda: "home/models/mine" in d.words)
+        assert "fits  yes" in d.words
+        await pilot.press("enter")
+        await until(pilot, lambda: d.engine.model is not None and d.engine.model.path == folder / "mine.gguf")
+        await pilot.press("d")
+        await until(pilot, lambda: ">* mine" in d.words)
+        assert catalog.default_model() == folder / "mine.gguf"
+        await pilot.press("u")
+        await until(pilot, lambda: "No model is loaded" in d.words)
+        assert d.engine.model is None
+        await pilot.press("f5")
+        await until(pilot, lambda: d.chat.phase == "no-model")
+
+
+async def test_a_model_is_imported_whole_or_refused(desk, until, tmp_path: Path) -> None:
+    from localfin_tui.models import _imported
+
+    (tmp_path / "wrong.gguf").write_bytes(b"GGUF" + bytes(100))
+    with pytest.raises(InputRefused):
+        _imported(tmp_path / "wrong.gguf")
+    (tmp_path / "right.gguf").write_bytes(STARTER.read_bytes())
+    assert _imported(tmp_path / "right.gguf").read_bytes() == STARTER.read_bytes()
+    assert sorted(path.name for path in catalog.models_folder().iterdir()) == ["right.gguf"]
+    with pytest.raises(LocalfinError, match="exists already"):
+        _imported(tmp_path / "right.gguf")
+
+
+async def test_the_model_stays_while_an_answer_is_under_way(desk, until) -> None:
+    d = desk([Answer("word " * 400, piece=5, delay_s=0.05)])
+    async with d.run(size=(120, 36)) as pilot:
+        await until(pilot, lambda: d.chat.phase == "ready")
+        await pilot.press("q", "enter")
+        await until(pilot, lambda: d.chat.phase == "answering")
+        await pilot.press("f8")
+        await until(pilot, lambda: d.app.current_mode == "models")
+        await pilot.press("u")
+        await until(pilot, lambda: "An answer is under way" in d.words)
+        assert d.engine.model is not None
+        await pilot.press("f5", "escape")
+        await until(pilot, lambda: d.chat.phase == "ready")

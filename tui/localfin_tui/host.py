@@ -39,6 +39,8 @@ class ModelHost:
         self.was_there = False
         """In phase `ended`: it had been loaded before it went."""
         self.changed: Signal[Phase] = Signal(app, "model")
+        self.busy = False
+        """An answer is under way: the model may not be changed."""
         self._app = app
         self._running = False
 
@@ -61,6 +63,17 @@ class ModelHost:
                 self._app.post_message(LoadFailed(ours(error)))
 
         self._app.run_worker(load, name="load", group="engine", thread=True, exclusive=True, exit_on_error=False)
+
+    def use(self, path: Path) -> None:
+        """Answer with this model from now on; the one before leaves its memory."""
+        self.path = path
+        self._running, self.phase = False, "none"
+        self.load()
+
+    def unload(self) -> None:
+        """Free the model's memory; `load` brings it back."""
+        self.engine.close()
+        self._enter("none")
 
     def loaded(self) -> None:
         self._enter("ready")

@@ -39,10 +39,18 @@ CHAT = (
     Key("history.rename", "F2", gettext("rename the chat chosen in the history"), gettext("Rename")),
     Key("history.delete", "Del", gettext("delete the chat chosen in the history"), gettext("Delete")),
 )
+MODELS = (
+    Key("models.load", "Enter", gettext("load the model chosen; it answers from now on")),
+    Key("models.unload", "u", gettext("unload the model and free its memory"), gettext("Unload")),
+    Key("models.default", "d", gettext("make the model chosen the default"), gettext("Default")),
+    Key("models.verify", "v", gettext("read the model whole and compare it with its manifest"), gettext("Verify")),
+    Key("models.import", "i", gettext("copy a GGUF file to the models of localfin"), gettext("Import")),
+)
 STATUS = (Key("status.copy", "Ctrl+Y", gettext("copy all this to the clipboard"), gettext("Copy")),)
 EVERYWHERE = (
     Key("model.load", "Ctrl+L", gettext("load the model again after it has ended"), gettext("Load")),
     Key("go.chat", "F5, Alt+1", gettext("go to the chat")),
+    Key("go.models", "F8, Alt+4", gettext("see the models, load another, import one")),
     Key("go.status", "F9, Alt+5", gettext("see the seal, the model and what is recorded")),
     Key("app.commands", "Ctrl+P", gettext("find a command by its name"), gettext("Commands")),
     Key("app.settings", "Ctrl+O", gettext("change the settings")),
@@ -54,7 +62,7 @@ DIALOG = (
     Key("dialog.cancel", "Esc", gettext("leave this window"), gettext("Cancel")),
     Key("dialog.accept", "Enter", gettext("accept"), gettext("OK")),
 )
-PLACES: dict[str, tuple[Key, ...]] = {"chat": CHAT, "status": STATUS}
+PLACES: dict[str, tuple[Key, ...]] = {"chat": CHAT, "models": MODELS, "status": STATUS}
 KEYS: dict[str, Key] = {key.id: key for keys in (*PLACES.values(), EVERYWHERE, DIALOG) for key in keys}
 """By id, in the order of the footer."""
 

@@ -118,7 +118,7 @@ class ChatScreen(Place):
         match phase:
             case "none":
                 self._enter("no-model")
-                words = _("Make one with `localfin convert`, or name one with -m.")
+                words = _("Choose one with F8, or make one with `localfin convert`.")
                 await self.transcript.add(Notice(_("No model"), words))
             case "loading":
                 self._enter("loading")
@@ -366,5 +366,6 @@ class ChatScreen(Place):
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
+        self.house.host.busy = phase in BUSY
         self.status.show_state(*phase_words(phase))
         self.refresh_bindings()

@@ -1,0 +1,200 @@
+"""The models on this machine: what each is, whether it fits, and which one answers."""
+
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+from textual.worker import get_current_worker
+
+from localfin.described import describe
+from localfin.engine.client import DEFAULT_CONTEXT
+from localfin.engine.memory import estimate, free_memory
+from localfin.text import clean_text
+from localfin_models import catalog
+from localfin_models.errors import LocalfinError
+from localfin_models.gguf_header import check_gguf
+from localfin_models.language import _
+from localfin_models.manifest import manifest_path, verify_model
+from localfin_tui.dialogs import AskLine
+from localfin_tui.host import Phase, ours
+from localfin_tui.place import Place
+from localfin_tui.topbar import size_words
+
+
+class ModelsScreen(Place):
+    NAME = "models"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("u", "unload", "Unload", id="models.unload", key_display="u"),
+        Binding("d", "default", "Default", id="models.default", key_display="d"),
+        Binding("v", "verify", "Verify", id="models.verify", key_display="v"),
+        Binding("i", "import", "Import", id="models.import", key_display="i"),
+    ]
+
+    def body(self) -> ComposeResult:
+        with Horizontal(id="models"):
+            yield OptionList(id="model-list", compact=True, markup=False)
+            with VerticalScroll(id="model-facts"):
+                yield Static("", id="facts-text", markup=False)
+        yield Static("", id="model-state", markup=False)
+
+    async def model_changed(self, phase: Phase) -> None:
+        self._list()
+        match phase:
+            case "loading":
+                self._state(_("Loading the model..."))
+            case "ended":
+                self._state(str(self.house.host.error))
+            case "none":
+                self._state(_("No model is loaded: choose one and press Enter."))
+            case "ready":
+                self._state(_("Enter loads the model chosen."))
+        if not self.query_one(OptionList).has_focus:
+            self.query_one(OptionList).focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "unload":
+            return self.house.host.phase == "ready"
+        return super().check_action(action, parameters)
+
+    def _list(self) -> None:
+        chosen = self._chosen()
+        try:
+            entries = catalog.list_models()
+        except LocalfinError as error:
+            self.say(str(error), error=True)
+            return
+        models = self.query_one(OptionList)
+        models.clear_options()
+        model = self.house.host.model
+        for entry in entries:
+            here = model is not None and model.path == entry.path.absolute()
+            mark = (">" if here else " ") + ("*" if entry.default else " ")
+            models.add_option(Option(Content(f"{mark} {clean_text(entry.name)}"), id=str(entry.path)))
+        if not entries:
+            self._state(_("no model is here yet; copy GGUF files to {folder}").format(folder=catalog.models_folder()))
+            return
+        at = next((n for n, entry in enumerate(entries) if entry.path == chosen), 0)
+        models.highlighted = at
+
+    def _chosen(self) -> Path | None:
+        option = self.query_one(OptionList).highlighted_option
+        return Path(option.id) if option and option.id else None
+
+    @on(OptionList.OptionHighlighted)
+    def _look(self, event: OptionList.OptionHighlighted) -> None:
+        event.stop()
+        if event.option_id:
+            self._beside("facts", partial(_facts, Path(event.option_id)), self._show)
+
+    def _show(self, facts: Content) -> None:
+        self.query_one("#facts-text", Static).update(facts)
+
+    @on(OptionList.OptionSelected)
+    def _load(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        host = self.house.host
+        if host.busy or host.phase == "loading":
+            self.say(_("An answer is under way, or a model is loading. Try again when it is over."), error=True)
+        elif event.option_id:
+            host.use(Path(event.option_id))
+
+    def action_unload(self) -> None:
+        if self.house.host.busy:
+            self.say(_("An answer is under way, or a model is loading. Try again when it is over."), error=True)
+        else:
+            self.house.host.unload()
+
+    def action_default(self) -> None:
+        if path := self._chosen():
+            try:
+                catalog.use_model(path)
+            except LocalfinError as error:
+                self.say(str(error), error=True)
+            self._list()
+
+    def action_verify(self) -> None:
+        if path := self._chosen():
+            self._state(_("Verifying: every byte is read..."))
+            self._beside("verify", partial(_verified, path), self._state)
+
+    @work(group="dialog", exclusive=True, exit_on_error=False)
+    async def action_import(self) -> None:
+        line = await self.app.push_screen_wait(AskLine(_("Copy a GGUF file to the models of localfin"), ""))
+        if line:
+            self._state(_("Copying..."))
+            self._beside("import", partial(_imported, Path(line).expanduser()), self._has_come)
+
+    def _has_come(self, path: Path) -> None:
+        self._list()
+        self._state(_("{path} is here now").format(path=clean_text(str(path))))
+
+    def _state(self, words: str) -> None:
+        self.query_one("#model-state", Static).update(clean_text(words))
+
+    def _beside(self, name: str, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Work on a thread, and what comes of it on the screen; the newest of its name only."""
+
+        def run() -> None:
+            worker = get_current_worker()
+            try:
+                done: Callable[[], None] = partial(then, work())
+            except Exception as error:  # noqa: BLE001 - on a thread nobody else would hear of it
+                done = partial(self._state, str(ours(error)))
+            if not worker.is_cancelled:
+                self.app.call_from_thread(done)
+
+        self.run_worker(run, name=name, group=name, thread=True, exclusive=True, exit_on_error=False)
+
+
+def _facts(path: Path) -> Content:
+    """Raises LocalfinError."""
+    header = check_gguf(path)
+    need = estimate(header, min(header.n_ctx_train or DEFAULT_CONTEXT, DEFAULT_CONTEXT))
+    free = free_memory()
+    memory = size_words(need.resident_bytes)
+    fits = _("unknown") if free is None else _("yes") if need.resident_bytes <= free else _("no")
+    lines = [
+        (_("memory"), _("{size} for {n} tokens").format(size=memory, n=f"{need.n_ctx:,}")),
+        (_("free"), size_words(free) if free is not None else _("unknown")),
+        (_("fits"), fits),
+        (_("verified"), _("press v") if manifest_path(path).is_file() else _("no manifest beside it")),
+        *((key, str(value)) for key, value in describe(path).items()),
+    ]
+    return Content("\n").join(Content.assemble((f"{name}  ", "$quiet"), clean_text(value)) for name, value in lines)
+
+
+def _verified(path: Path) -> str:
+    """Raises LocalfinError."""
+    manifest = verify_model(path)
+    return _("{path} is what was made on {made}: {size:,.1f} MB, every byte as in its manifest").format(
+        path=path, made=manifest.made, size=manifest.n_bytes / 1e6
+    )
+
+
+def _imported(path: Path) -> Path:
+    """Checked, then copied whole or not at all, with its manifest. Raises LocalfinError."""
+    check_gguf(path)
+    folder = catalog.models_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target = folder / path.name
+    if target.exists():
+        raise LocalfinError(_("{path} exists already").format(path=target))
+    beside = target.with_name(f"{target.name}.part")
+    try:
+        shutil.copyfile(path, beside)
+        if manifest_path(path).is_file():
+            shutil.copyfile(manifest_path(path), manifest_path(target))
+        beside.replace(target)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise LocalfinError(_("{path} cannot be written: {error}").format(path=target, error=error.strerror)) from None
+    return target
