@@ -50,6 +50,16 @@ PUBLIC = {
         "total",
         "xirr",
     ],
+    "localfin.documents": [
+        "Block",
+        "Document",
+        "Documents",
+        "Hit",
+        "Index",
+        "Outcome",
+        "Passage",
+        "Piece",
+    ],
     "localfin.fraud": [
         "Capacity",
         "Checked",

@@ -5,6 +5,6 @@ Public here: `Documents`, what it gives, and `Index`, which also runs in memory 
 
 from localfin.documents.documents import Document, Documents, Outcome
 from localfin.documents.index import Index, Piece
-from localfin.documents.passage import Block, Hit, Kind, Passage
+from localfin.documents.passage import Block, Hit, Passage
 
-__all__ = ["Block", "Document", "Documents", "Hit", "Index", "Kind", "Outcome", "Passage", "Piece"]
+__all__ = ["Block", "Document", "Documents", "Hit", "Index", "Outcome", "Passage", "Piece"]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import apsw
 
 from localfin.store import Database
+from localfin.store.database import create_private
 
 _LOOK_AGAIN = 0.05  # seconds
 
@@ -22,7 +23,9 @@ def turn_to_write(database: Database) -> Generator[None]:
         yield
         return
     with database.explained():
-        lock = apsw.Connection(f"{database.path}.turn")
+        path = database.path.with_name(f"{database.path.name}.turn")
+        create_private(path)
+        lock = apsw.Connection(str(path))
         try:
             while not _taken(lock):
                 time.sleep(_LOOK_AGAIN)

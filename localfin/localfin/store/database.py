@@ -38,7 +38,7 @@ class Database:
         self._lock = threading.RLock()
         with self.explained():
             if path is not None:
-                _create_private(path)
+                create_private(path)
             self._connection = apsw.Connection(":memory:" if path is None else str(path))
             try:
                 self._prepare()
@@ -127,7 +127,7 @@ class Database:
             ) from error
 
 
-def _create_private(path: Path) -> None:
+def create_private(path: Path) -> None:
     """A new file is readable by its owner only; SQLite gives its WAL the same mode."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 

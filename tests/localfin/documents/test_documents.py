@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -118,6 +119,14 @@ def test_a_search_keeps_to_the_documents_named(documents: Documents, folder: Pat
     assert [hit.passage.document for hit in found] == [folder / "deep" / "er" / "loans.md"]
     with pytest.raises(NotFound):
         documents.search("금리", documents=[folder / "missing"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
+def test_the_index_is_its_owners_only(documents: Documents, folder: Path, path: Path) -> None:
+    documents.add([folder])
+    files = list(path.parent.glob("localfin.db*"))
+    assert len(files) > 2
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
 def test_conversations_and_documents_share_a_file(documents: Documents, folder: Path, path: Path) -> None:
