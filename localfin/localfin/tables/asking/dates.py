@@ -148,7 +148,7 @@ def _half(words: Words, span: Span) -> Span:
     for pattern, text, offset, start, end in (
         (r"\s?(?:이후|부터)", after, span.until, span.start, None),
         (r"\s?까지", after, span.until, None, span.end),
-        (r"\s?이전|\s?전(?=에|의| )", after, span.until, None, span.start),
+        (r"\s?전(?=에|의| )", after, span.until, None, span.start),
         (r"\b(?:since|from)\s*$", before, 0, span.start, None),
         (r"\bafter\s*$", before, 0, span.end, None),
         (r"\b(?:until|till|through|up to)\s*$", before, 0, None, span.end),

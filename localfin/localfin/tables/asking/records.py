@@ -61,52 +61,57 @@ def call_of_records(
     words = Words(question)
     shared = words.take(r"\b(?:what|which)\s+(?:percentage\s+)?share(?=\s+of\b)") is not None
     named = take_labels(words, _labels(table, values, words.text))
-    dates = table.of_kind("date")
-    spans = list[Span]()
-    if len(dates) == 1:
-        taken = take_spans(words, years(dates[0].name), apart=compares(words))
-        if taken is None:
-            return None
-        spans = taken
-        if spans:
-            words.take(_said_of_dates(dates[0].name))
+    dates = [column.name for column in table.of_kind("date")]
+    spans = _take_times(words, dates[0], years) if len(dates) == 1 else []
     places = _take_places(words, table)
     thresholds = take_thresholds(words)
     limit = _limit(words)
     columns = [name for name in named if not name.label.column]
     grouping = take_grouping(words, table, columns)
-    if thresholds is None:
-        return None
     spent, received = words.take(_SPENT), words.take(_RECEIVED)
     operations: list[Operation] = [found.operation for found in take_operations(words)]
     if shared:
         operations.append("share")
-    if "average" in operations:
-        words.take(_EACH)
-    if grouping is not None and not grouping.which:
-        words.take(r"추이|현황|\btrend\b")
-    money = words.take(_MONEY)
-    rows = words.take(_ROWS)
-    if "count" in operations and any(_TIMES.fullmatch(column.name) for column in table.of_kind("text")):
-        words.take(r"(?:달|개월|월|\bmonths?\b)(?=[은이]|\s|\?|$)")
-    if {"highest", "lowest"}.intersection(operations):
-        words.take(r"\bsingle\b")
+    known = _take_what_goes_with(words, table, operations, listed=grouping is not None and not grouping.which)
+    money, rows = words.take(_MONEY), words.take(_ROWS)
     called = _called(table)
-    if words.left(called):
+    if thresholds is None or spans is None or not known or words.left(called):
         return None
     understood = Understood(
         words.text, table, [name for name in named if name.label.column], columns, spans,
-        dates[0].name if len(dates) == 1 else None, grouping, operations, asks_rows=bool(rows), limit=limit,
+        dates[0] if len(dates) == 1 else None, grouping, operations, asks_rows=bool(rows), limit=limit, places=places,
     )  # fmt: skip
-    understood.places = places
     understood.names_rows = any(word in called for word in re.findall(r"[^\W_]+", words.rest))
     way = _SPENDING if spent else _INCOME if received else None
     if way is not None and (rule := _way(table, way, understood, values)) is not None:
         understood.places.append(rule)
     understood.money = _money_column(table, bool(spent), bool(received), bool(money))
-    if not _placed(understood, thresholds):
-        return None
-    return resolved(understood)
+    return resolved(understood) if _placed(understood, thresholds) else None
+
+
+def _take_times(words: Words, column: str, years: Callable[[str], tuple[int, int]]) -> list[Span] | None:
+    """As `take_spans`, with the verb that goes with a time: started after May, 3월에 입사한."""
+    spans = take_spans(words, years(column), apart=compares(words))
+    if spans:
+        words.take(_said_of_dates(column))
+    return spans
+
+
+def _take_what_goes_with(words: Words, table: Table, operations: Sequence[Operation], *, listed: bool) -> bool:
+    """Words that add nothing to the computation they stand with; False where they change what is counted."""
+    if "average" in operations:
+        words.take(_EACH)
+    if listed:
+        words.take(r"추이|현황|\btrend\b")
+    if "highest" in operations or "lowest" in operations:
+        words.take(r"\bsingle\b")
+    if "count" in operations:
+        if not any(_TIMES.fullmatch(column.name) for column in table.of_kind("text")):
+            return not re.search(
+                r"몇\s?(?:달|개월|해|년)|how many (?:month|year|day)", words.text
+            )  # rows are not months
+        words.take(r"(?:달|개월|월|\bmonths?\b)(?=[은이]|\s|\?|$)")
+    return True
 
 
 def _said_of_dates(name: str) -> str:
@@ -167,7 +172,7 @@ def _sayable(value: str) -> bool:
     text = plain(value)
     if re.fullmatch(r"[\d.,]+", text):
         return bool(re.fullmatch(r"(?:19|20)\d\d", text))
-    return len(text) > 1 and not is_filler(text)
+    return len(text) > 1 and (not is_filler(text) or text in ("usd", "krw"))
 
 
 def _limit(words: Words) -> int | None:

@@ -26,13 +26,14 @@ _WHEN = re.compile(
     r"|(?:transaction |posting |payment )?date|time|month|회차|no\.?",
     re.IGNORECASE,
 )
+_CURRENCY = re.compile(r"(?:통화|화폐)(?:\s?(?:코드|단위|구분))?|currency(?: code)?|ccy", re.IGNORECASE)
 _RANGE = re.compile(r"⟦\d⟧\s?(?:년|월|분기)?\s?(?:to|through|until|-|~|부터|에서)\s?⟦\d⟧")
 
 
 def resolved(said: Understood) -> Call | None:
     """None where the parts do not make one computation."""
     measured = _measured(said)
-    if measured is None or not _texts_explained(said):
+    if measured is None or not _texts_explained(said) or (measured and _of_several_currencies(said)):
         return None
     operations: Operations = set(said.operations)
     if said.asks_rows and not operations and len(measured) < 2:
@@ -79,6 +80,17 @@ def _measured(said: Understood) -> list[str] | None:
         return named
     counted = "count" in said.operations and set(said.operations) <= {"count", "sum"}
     return [said.money] if said.money and not counted else []
+
+
+def _of_several_currencies(said: Understood) -> bool:
+    """Whether amounts of different currencies might be added up."""
+    ruled = {named.label.column for named in said.values}
+    for place, column in enumerate(said.table.columns):
+        if column.kind != "text" or column.name in ruled or not _CURRENCY.fullmatch(column.name):
+            continue
+        if isinstance(said.table.rows, Stored) or len({row[place] for row in said.table.rows}) > 1:
+            return True
+    return False
 
 
 def _texts_explained(said: Understood) -> bool:
@@ -130,6 +142,8 @@ def _grouped(said: Understood, column: str | None, where: tuple[Filter, ...], op
     what = _what(rest, column)
     if what is None or (grouping.which and order is None) or {"highest", "lowest"} <= operations:
         return None
+    if what == "average" and grouping.group.part != "value":
+        return None  # the mean of a month's rows, or of the months' sums?
     if what == "count":
         column = None
     elif column is None:
@@ -139,6 +153,8 @@ def _grouped(said: Understood, column: str | None, where: tuple[Filter, ...], op
     single = _single(said, grouping.group.column)
     if what == "sum" and column is not None and not single and not _summable(said, column):
         return None
+    if what == "sum" and column is not None and single and not _summable(said, column):
+        what = "maximum"
     if grouping.last and not single and not re.search("많|적은", said.text):
         return None
     limit = said.limit or (1 if order and (grouping.which or said.limit) else None)
