@@ -28,7 +28,8 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 class ReadingService:
     def prepare(self, options: dict[str, Any], limits: WorkerLimits, cancelled: CancelFlag) -> WorkerLimits:
         self._cancelled = cancelled
-        self._document: BinaryIO = open(options["document"], "rb", closefd=False)  # noqa: SIM115 - a descriptor
+        # Without a buffer of its own, which would hold bytes of the document before.
+        self._document: BinaryIO = open(options["document"], "rb", 0, closefd=False)  # noqa: SIM115
         pdfium.FPDF_InitLibrary()
         return limits
 

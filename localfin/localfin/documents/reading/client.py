@@ -224,6 +224,8 @@ class _Memory:
                 _refuse_by_status(before, shown)
                 sha256, size = self._copy(file)
                 after = os.fstat(file.fileno())
+        except IsADirectoryError:
+            raise InputRefused(_("{path} is a folder").format(path=shown)) from None
         except FileNotFoundError:
             raise NotFound(_("{path} does not exist").format(path=shown)) from None
         except (OSError, ValueError) as error:
@@ -254,8 +256,6 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 
 def _refuse_by_status(status: os.stat_result, shown: str) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise InputRefused(_("{path} is a folder").format(path=shown))
     if not stat.S_ISREG(status.st_mode):
         raise InputRefused(_("{path} is not a regular file").format(path=shown))
     if status.st_size == 0:

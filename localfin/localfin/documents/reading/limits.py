@@ -7,18 +7,18 @@ MEMORY = 768 << 20
 MOST_PAGES = 20_000
 LONGEST_BLOCK = 300_000
 """Characters; longer paragraphs and tables come as several blocks."""
-MOST_TEXT = 128 << 20
+MOST_TEXT = 64 << 20
 """Characters of one document."""
 WALL_S = 120.0
 """The longest silence of the child, on the busiest machine; its processor time is bounded more tightly."""
 
-CPU_S = 20.0
+CPU_S = 8.0
 """Processor time for any document, in the child."""
 CPU_S_OF_MB = 2.0
 """More of it for each megabyte of the file."""
 CPU_S_OF_PAGE = 0.1
 """More of it for each page of a PDF."""
-CPU_S_ON_PAGE = 10.0
+CPU_S_ON_PAGE = 8.0
 """On one page."""
 
 LARGEST_PART = 512 << 20
