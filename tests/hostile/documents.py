@@ -445,7 +445,8 @@ def html_that_reaches_out(path: Path) -> None:
     path.write_text(
         '<html><meta http-equiv="refresh" content="0;url=http://127.0.0.1/">'
         '<link rel="stylesheet" href="file:///etc/passwd">'
-        '<iframe src="file:///etc/passwd"></iframe><img src="http://127.0.0.1/x"><object data="/etc/passwd"></object>words'
+        '<iframe src="file:///etc/passwd"></iframe><img src="http://127.0.0.1/x">'
+        '<object data="/etc/passwd"></object>words'
     )
 
 

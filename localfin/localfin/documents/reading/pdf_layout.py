@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from statistics import median_low
 
 from localfin.documents.reading.pdf_words import Word, squeezed
 
@@ -133,15 +132,18 @@ def _segment(words: list[Word]) -> Segment:
         " ".join(word.text for word in words),
         min(word.left for word in words),
         max(word.right for word in words),
-        median_low(word.bottom for word in words),
-        median_low(word.top for word in words),
+        words[len(words) // 2].bottom,
+        words[len(words) // 2].top,
     )
 
 
 def _same_segment(before: Word, word: Word) -> bool:
-    height = max(before.top - before.bottom, 1.0)
-    gap = word.left - before.right
-    return _overlap(before.bottom, before.top, word.bottom, word.top) > 0.5 and -0.3 * height < gap < _WIDE * height
+    height = before.top - before.bottom
+    if height < 1.0:
+        height = 1.0
+    if not -0.3 * height < word.left - before.right < _WIDE * height:
+        return False
+    return word.bottom == before.bottom or _overlap(before.bottom, before.top, word.bottom, word.top) > 0.5
 
 
 def _overlap(bottom: float, top: float, other_bottom: float, other_top: float) -> float:

@@ -26,12 +26,13 @@ class Running:
             counted.update({key for line in lines for key in _keys(line, page)})
         enough = max(4, 0.6 * n_pages)
         self._known = {key for key, count in counted.items() if count >= enough}
+        self._heights = {height for _text, height in self._known}
         self._first: dict[_Key, int] = {}
         self.dropped: list[str] = []
         """The texts that were read once only."""
 
     def drops(self, line: Line, page: int) -> bool:
-        if not self._known:
+        if round(line.bottom / _ROUND) not in self._heights:
             return False
         key = next((key for key in _keys(line, page) if key in self._known), None)
         if key is None:

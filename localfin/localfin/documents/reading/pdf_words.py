@@ -16,7 +16,7 @@ _DEEPEST_BOOKMARK = 8
 _LOOKED_AT = 200  # objects of a page without text, among which a picture is looked for
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen would take twice as long to make, and there are hundreds on a page
 class Word:
     text: str
     left: float
