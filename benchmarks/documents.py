@@ -3,8 +3,8 @@
     python benchmarks/documents.py [--pages 2000] [--output benchmarks/results/documents.md]
 
 Each page has a Korean and an English paragraph and a table of figures: about 2,000 characters. The others get the bytes
-in their own process and give plain text: no blocks, no tables, no seal. localfin runs once as warm-up, then three times,
-and the median counts; the others run once. A processor second is one of all processes together.
+in their own process and give plain text: no blocks, no tables, no seal. localfin runs once to warm up, three times
+for the median; the others run once. A processor second is one of all processes together.
 """
 
 import argparse
