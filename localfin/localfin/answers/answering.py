@@ -10,6 +10,7 @@ from localfin.answers.advice import asks_advice
 from localfin.answers.budget import fitted
 from localfin.answers.checking import Checker
 from localfin.answers.events import Basis, Checked, Event, Evidence, MakeUp, Source
+from localfin.answers.guard import refusal
 from localfin.answers.held import Held
 from localfin.answers.leading import Led, from_computed, from_passages
 from localfin.answers.library import Library
@@ -40,6 +41,10 @@ class Asked:
 
 def answered(engine: Engine, model: ModelInfo, asked: Asked, library: Library) -> Iterator[Event]:
     """The events of one answer. Raises ContextFull, EngineDied, and what reading a named document raises."""
+    refused = refusal(asked.text, asked.language)
+    if refused is not None:
+        yield from _said("refused", Led(refused.text), asked)
+        return
     computed = library.computed(asked.text, asked.language)
     if computed:
         yield from _said("calculation", from_computed(computed, asked.language), asked, computed=computed)
