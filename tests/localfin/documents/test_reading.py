@@ -218,6 +218,17 @@ def test_pdf_figures_written_column_by_column_stand_in_their_rows(reader: Reader
     assert table.text.split("\n")[1:] == ["Revenue\t1,200\t1,500", "Cost\t(800)\t(900)", "Profit\t400\t600"]
 
 
+def test_signs_that_a_statement_sets_apart_stay_with_their_figures(reader: Reader, tmp_path: Path) -> None:
+    page: list[tuple[float, float, float, str]] = []
+    for row, (label, *figures) in enumerate([("Sales", "1,200", "1,500"), ("Loss", "(800", "(900")]):
+        page.append((60.0, 700.0 - 14 * row, 10.0, label))
+        for x, figure in zip((300.0, 420.0), figures, strict=True):
+            signs = [(x - 30, "$"), (x, figure)] if row == 0 else [(x, figure), (x + 35, ")")]
+            page += [(at, 700.0 - 14 * row, 10.0, text) for at, text in signs]
+    (table,) = of(reader, tmp_path / "a.pdf", pdf_bytes([page]))
+    assert table.text == "Sales\t$ 1,200\t$ 1,500\nLoss\t(800)\t(900)"
+
+
 def test_two_columns_of_prose_stay_columns(reader: Reader, tmp_path: Path) -> None:
     left = [(50.0, 700.0 - 14 * row, 10.0, f"left column says something {'abcdefgh'[row]}") for row in range(8)]
     right = [(310.0, 700.0 - 14 * row, 10.0, f"right column goes on with {'abcdefgh'[row]}") for row in range(8)]

@@ -16,6 +16,8 @@ _WIDE = 0.85
 _ALIGNED = 3.0  # points
 _SIGNS = r"\d\s.,%()+\-–—−△▲▼₩$€£¥원백천만억조"
 _NUMBER = re.compile(rf"[{_SIGNS}]*\d[{_SIGNS}]*|[-–—−]|[A-Z]{{0,3}}[$€£¥₩]")
+_BEFORE_FIGURES = frozenset("$€£¥₩") | {"US$", "USD", "KRW", "EUR"}
+_AFTER_FIGURES = frozenset({")", "%", ")%", ") %"})
 _LARGER = 1.18  # times the height of the page's usual line, from which a line is a heading
 _LONGEST_HEADING = 120
 _PARAGRAPH_GAP = 1.0  # heights of empty space between two lines, from which a paragraph begins
@@ -111,9 +113,22 @@ def lay_out(words: list[Word]) -> Layout:
             line.segments.append(segment)
     heights = Counter[float]()
     for line in lines:
-        line.segments.sort(key=lambda segment: segment.left)
+        line.segments = _with_their_signs(sorted(line.segments, key=lambda segment: segment.left))
         heights[round(line.height * 2) / 2] += len(line.text)
     return Layout(lines, heights.most_common(1)[0][0] if heights else 10.0)
+
+
+def _with_their_signs(segments: list[Segment]) -> list[Segment]:
+    """Statements set a currency's sign at the left of its column, and closing signs apart: they belong to the figure."""
+    joined: list[Segment] = []
+    for segment in segments:
+        before = joined[-1] if joined else None
+        if before is not None and (before.text in _BEFORE_FIGURES or segment.text in _AFTER_FIGURES):
+            text = f"{before.text} {segment.text}" if before.text in _BEFORE_FIGURES else before.text + segment.text
+            joined[-1] = Segment(text, before.left, segment.right, before.bottom, before.top)
+        else:
+            joined.append(segment)
+    return joined
 
 
 def _segments(words: list[Word]) -> Iterator[Segment]:
