@@ -119,7 +119,7 @@ def lay_out(words: list[Word]) -> Layout:
 
 
 def _with_their_signs(segments: list[Segment]) -> list[Segment]:
-    """Statements set a currency's sign at the left of its column, and closing signs apart: they belong to the figure."""
+    """Statements set a currency's sign at the left of its column, and closing signs apart."""
     joined: list[Segment] = []
     for segment in segments:
         before = joined[-1] if joined else None
