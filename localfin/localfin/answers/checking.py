@@ -26,11 +26,12 @@ _NAMED_ONLY = 2
 _UNIFIED = str.maketrans("＂〝〞❝❞‹›„‟‚‛", '"“”“”‘’““‘‘')
 _QUOTE = re.compile(
     r"“[^”\n]*(?:”|$)|\"[^\"\n]*(?:\"|$)|「[^」\n]*(?:」|$)|『[^』\n]*(?:』|$)|«[^»\n]*(?:»|$)"
-    r"|‘[^\n]*?’(?!\w)|(?<!\w)'(?=\S)[^\n]*?(?<=\S)'(?!\w)|^[ \t]*>[^\n]*$",
-    re.MULTILINE,
+    r"|‘[^\n]*?(?:’(?![a-z\d])|$)|(?<![a-z\d])'(?=\S)[^\n]*?(?<=\S)'(?![a-z\d])|^[ \t]*>[^\n]*$",
+    re.MULTILINE | re.IGNORECASE,
 )
 _CITED = re.compile(r"[ \t]*\[(\d{1,3}(?:\s*[,;·]\s*\d{1,3})*)\]")
 _END = re.compile(r"(?<![\d\s])[.!?。…]+[\"'”’」』»)\]]*(?:\s*\[[\d,;·\s]{1,12}\])*\s+(?=[^\s\[])|\n+(?=[^\s\[])")
+_ANY_MARK = re.compile('[“”"「」『』«»‘]')
 _PAIRS = (("“", "”"), ("「", "」"), ("『", "』"), ("«", "»"))
 
 
@@ -113,7 +114,7 @@ class _Sentence:
         self.text += chunk[end:]
 
     def _plain(self, text: str) -> None:
-        place = 0
+        text, place = _ANY_MARK.sub("", text), 0  # an end without a beginning
         for match in _CITED.finditer(text):
             self.text += text[place : match.start()]
             for number in re.findall(r"\d+", match[1]):

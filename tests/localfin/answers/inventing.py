@@ -57,7 +57,7 @@ def unverified(answer: Answer, question: str) -> list[str]:
     places = {citation.at for citation in answer.citations}
     wrong += [match[0] for match in re.finditer(r"\[\d+\]", answer.text) if match.start() not in places]
     held = [_plain(source.passage.text) for source in answer.sources] + [_plain(question)]
-    for match in re.finditer(r"[“「『«]([^”」』»\n]*)[”」』»]?|\"([^\"\n]*)\"?|(?m:^>(.*)$)", answer.text):
+    for match in re.finditer(r"[“「『«‘]([^”」』»’\n]*)[”」』»’]?|\"([^\"\n]*)\"?|(?m:^>(.*)$)", answer.text):
         quote = _plain(re.sub(r"\[\d+\]|\[\?\]", "", match[1] or match[2] or match[3] or ""))
         if quote.strip(" .,") and not any(quote.strip(" .,") in text for text in held):
             wrong.append(match[0])
