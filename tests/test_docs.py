@@ -18,9 +18,10 @@ ADAPTERS = ("docs/en/adapters.md", "docs/ko/adapters.md")
 FRAUD = ("docs/en/fraud.md", "docs/ko/fraud.md")
 CALC = ("docs/en/calc.md", "docs/ko/calc.md")
 TABLES = ("docs/en/tables.md", "docs/ko/tables.md")
+ANSWERS = ("docs/en/answers.md", "docs/ko/answers.md")
 PAGES = ("docs/en/documents.md", "docs/ko/documents.md")
 DOCUMENTS = (
-    "README.md", "CONTRIBUTING.md", "docs/app.md", "docs/ko/app.md", *ADAPTERS, *CALC, *CONVERT, *FRAUD, *GUIDES,
+    "README.md", "CONTRIBUTING.md", "docs/app.md", "docs/ko/app.md", *ADAPTERS, *ANSWERS, *CALC, *CONVERT, *FRAUD, *GUIDES,
     *PAGES, *SIGNALS, *TABLES,
 )  # fmt: skip
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
