@@ -11,6 +11,7 @@ from tests.localfin.answers.inventing import invented, unverified
 from localfin import Assistant, Message, Sampling
 from localfin.answers.events import Checked, Evidence
 from localfin.answers.many import read_questions
+from localfin.engine.client import LlamaEngine
 from localfin.engine.events import Finished, LoadOptions
 from localfin.engine.fake import FakeEngine
 from localfin.text import clean_text
@@ -247,6 +248,18 @@ def test_what_a_document_says_moves_no_citation_and_no_terminal(model, tmp_path)
             system = messages[0].content
             assert "\x1b" not in system
             assert system.count("\n[1] ") == 1
+
+
+def test_tokens_are_counted_by_the_models_own_vocabulary(speaker):
+    engine = LlamaEngine()
+    engine.load(speaker, LoadOptions(threads=1))
+    try:
+        counts = engine.count_tokens(["", "a", "abc", "가", "x" * 10_000_000])
+    finally:
+        engine.close()
+    assert counts[:4] == [0, *sorted(counts[1:4])]
+    assert 0 < counts[1] < counts[2]
+    assert counts[4] == 5_000_000
 
 
 # Many questions, and the command
