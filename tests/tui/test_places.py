@@ -8,6 +8,7 @@ from textual.command import CommandPalette
 from textual.widgets import Input, Select
 
 from localfin import settings
+from localfin.documents import Documents
 from localfin.engine.fake import Answer, FakeEngine
 from localfin.settings import Settings
 from localfin.store import Store
@@ -178,3 +179,53 @@ async def test_the_model_stays_while_an_answer_is_under_way(desk, until) -> None
         assert d.engine.model is not None
         await pilot.press("f5", "escape")
         await until(pilot, lambda: d.chat.phase == "ready")
+
+
+async def test_documents_are_added_searched_opened_at_the_words_and_removed(desk, until, tmp_path: Path) -> None:
+    terms = tmp_path / "terms.md"
+    terms.write_text("# Loan terms\n\n## Early repayment\n\nEarly repayment costs 1.2% within three years.\n", "utf-8")
+    (tmp_path / "no.pdf").write_bytes(b"%PDF-1.7 but no more")
+    d = desk()
+    async with d.run(size=(120, 36)) as pilot:
+        await until(pilot, lambda: d.chat.phase == "ready")
+        await pilot.press("f7")
+        await until(pilot, lambda: "No documents yet" in d.words)
+        await add(pilot, until, d, terms)
+        await until(pilot, lambda: "added 1, changed 0" in d.words)
+        assert "terms.md" in d.words
+        await pilot.press("slash", *"early repayment", "enter")
+        await until(pilot, lambda: "costs 1.2% within three years" in d.words)
+        d.app.screen.query_one("#document-list").focus()
+        await add(pilot, until, d, tmp_path / "no.pdf")
+        await until(pilot, lambda: "refused 1" in d.words)
+        await pilot.press("delete")
+        await until(pilot, lambda: "out of the index?" in d.words)
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: "No documents yet" in d.words)
+    assert terms.is_file()
+
+
+async def add(pilot, until, d, path: Path) -> None:
+    await pilot.press("a")
+    await until(pilot, lambda: "Add a file, or a folder" in d.words)
+    d.app.screen.query_one("#line", Input).value = f"'{path}'"
+    await pilot.press("enter")
+
+
+async def test_reading_documents_is_stopped_and_what_was_read_stays(desk, until, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for n in range(200):
+        (folder / f"{n:03}.md").write_text(f"# Paper {n}\n\n" + f"word{n} interest rate. " * 200, "utf-8")
+    d = desk()
+    async with d.run(size=(120, 36)) as pilot:
+        await until(pilot, lambda: d.chat.phase == "ready")
+        await pilot.press("f7")
+        await until(pilot, lambda: "No documents yet" in d.words)
+        await add(pilot, until, d, folder)
+        await until(pilot, lambda: "Esc stops" in d.words)
+        await pilot.press("escape")
+        await until(pilot, lambda: "Stopped. What was read whole is in the index." in d.words)
+    kept = Documents(d.store.database).list()
+    assert 0 < len(kept) < 200
+    assert all(document.passages for document in kept)

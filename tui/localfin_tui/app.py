@@ -18,6 +18,7 @@ from localfin_models.errors import LocalfinError
 from localfin_models.language import _
 from localfin_tui.chat.screen import ChatScreen
 from localfin_tui.commands import KeyCommands
+from localfin_tui.documents import DocumentsScreen
 from localfin_tui.host import Loaded, LoadFailed, ModelHost
 from localfin_tui.models import ModelsScreen
 from localfin_tui.place import House, Place
@@ -25,7 +26,12 @@ from localfin_tui.settings import SettingsScreen
 from localfin_tui.status import StatusScreen
 from localfin_tui.themes import THEMES
 
-PLACES: dict[str, type[Place]] = {"chat": ChatScreen, "models": ModelsScreen, "status": StatusScreen}
+PLACES: dict[str, type[Place]] = {
+    "chat": ChatScreen,
+    "documents": DocumentsScreen,
+    "models": ModelsScreen,
+    "status": StatusScreen,
+}
 
 
 class LocalfinApp(App[None]):
@@ -38,6 +44,7 @@ class LocalfinApp(App[None]):
     COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,alt+1", "go('chat')", "Chat", id="go.chat", show=False, priority=True),
+        Binding("f7,alt+3", "go('documents')", "Documents", id="go.documents", show=False, priority=True),
         Binding("f8,alt+4", "go('models')", "Models", id="go.models", show=False, priority=True),
         Binding("f9,alt+5", "go('status')", "Status", id="go.status", show=False, priority=True),
         Binding("ctrl+p", "command_palette", "Commands", id="app.commands", key_display="^P", priority=True),

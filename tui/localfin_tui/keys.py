@@ -39,6 +39,13 @@ CHAT = (
     Key("history.rename", "F2", gettext("rename the chat chosen in the history"), gettext("Rename")),
     Key("history.delete", "Del", gettext("delete the chat chosen in the history"), gettext("Delete")),
 )
+DOCUMENTS = (
+    Key("docs.add", "a", gettext("add a file, or a folder with all below it"), gettext("Add")),
+    Key("docs.search", "/", gettext("search the documents"), gettext("Search")),
+    Key("docs.refresh", "r", gettext("read again what has changed"), gettext("Refresh")),
+    Key("docs.remove", "Del", gettext("take a document out of the index; the file stays"), gettext("Remove")),
+    Key("docs.stop", "Esc", gettext("stop the reading; what was read whole stays"), gettext("Stop")),
+)
 MODELS = (
     Key("models.load", "Enter", gettext("load the model chosen; it answers from now on")),
     Key("models.unload", "u", gettext("unload the model and free its memory"), gettext("Unload")),
@@ -50,6 +57,7 @@ STATUS = (Key("status.copy", "Ctrl+Y", gettext("copy all this to the clipboard")
 EVERYWHERE = (
     Key("model.load", "Ctrl+L", gettext("load the model again after it has ended"), gettext("Load")),
     Key("go.chat", "F5, Alt+1", gettext("go to the chat")),
+    Key("go.documents", "F7, Alt+3", gettext("add documents and search them")),
     Key("go.models", "F8, Alt+4", gettext("see the models, load another, import one")),
     Key("go.status", "F9, Alt+5", gettext("see the seal, the model and what is recorded")),
     Key("app.commands", "Ctrl+P", gettext("find a command by its name"), gettext("Commands")),
@@ -62,7 +70,7 @@ DIALOG = (
     Key("dialog.cancel", "Esc", gettext("leave this window"), gettext("Cancel")),
     Key("dialog.accept", "Enter", gettext("accept"), gettext("OK")),
 )
-PLACES: dict[str, tuple[Key, ...]] = {"chat": CHAT, "models": MODELS, "status": STATUS}
+PLACES: dict[str, tuple[Key, ...]] = {"chat": CHAT, "documents": DOCUMENTS, "models": MODELS, "status": STATUS}
 KEYS: dict[str, Key] = {key.id: key for keys in (*PLACES.values(), EVERYWHERE, DIALOG) for key in keys}
 """By id, in the order of the footer."""
 

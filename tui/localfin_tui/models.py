@@ -1,10 +1,9 @@
 """The models on this machine: what each is, whether it fits, and which one answers."""
 
 import shutil
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -13,7 +12,6 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
-from textual.worker import get_current_worker
 
 from localfin.described import describe
 from localfin.engine.client import DEFAULT_CONTEXT
@@ -24,8 +22,9 @@ from localfin_models.errors import LocalfinError
 from localfin_models.gguf_header import check_gguf
 from localfin_models.language import _
 from localfin_models.manifest import manifest_path, verify_model
+from localfin_tui.beside import beside
 from localfin_tui.dialogs import AskLine
-from localfin_tui.host import Phase, ours
+from localfin_tui.host import Phase
 from localfin_tui.place import Place
 from localfin_tui.topbar import size_words
 
@@ -93,7 +92,7 @@ class ModelsScreen(Place):
     def _look(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
         if event.option_id:
-            self._beside("facts", partial(_facts, Path(event.option_id)), self._show)
+            beside(self, "facts", partial(_facts, Path(event.option_id)), self._show, self._wrong)
 
     def _show(self, facts: Content) -> None:
         self.query_one("#facts-text", Static).update(facts)
@@ -124,14 +123,14 @@ class ModelsScreen(Place):
     def action_verify(self) -> None:
         if path := self._chosen():
             self._state(_("Verifying: every byte is read..."))
-            self._beside("verify", partial(_verified, path), self._state)
+            beside(self, "verify", partial(_verified, path), self._state, self._wrong)
 
     @work(group="dialog", exclusive=True, exit_on_error=False)
     async def action_import(self) -> None:
         line = await self.app.push_screen_wait(AskLine(_("Copy a GGUF file to the models of localfin"), ""))
         if line:
             self._state(_("Copying..."))
-            self._beside("import", partial(_imported, Path(line).expanduser()), self._has_come)
+            beside(self, "import", partial(_imported, Path(line).expanduser()), self._has_come, self._wrong)
 
     def _has_come(self, path: Path) -> None:
         self._list()
@@ -140,19 +139,8 @@ class ModelsScreen(Place):
     def _state(self, words: str) -> None:
         self.query_one("#model-state", Static).update(clean_text(words))
 
-    def _beside(self, name: str, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Work on a thread, and what comes of it on the screen; the newest of its name only."""
-
-        def run() -> None:
-            worker = get_current_worker()
-            try:
-                done: Callable[[], None] = partial(then, work())
-            except Exception as error:  # noqa: BLE001 - on a thread nobody else would hear of it
-                done = partial(self._state, str(ours(error)))
-            if not worker.is_cancelled:
-                self.app.call_from_thread(done)
-
-        self.run_worker(run, name=name, group=name, thread=True, exclusive=True, exit_on_error=False)
+    def _wrong(self, error: LocalfinError) -> None:
+        self._state(str(error))
 
 
 def _facts(path: Path) -> Content:

@@ -13,7 +13,12 @@ from localfin_models.language import _
 
 def place_words() -> dict[str, str]:
     """The places by their names, in the order of their keys."""
-    return {"chat": _("Chat"), "models": _("Models"), "status": _("Status")}
+    return {
+        "chat": _("Chat"),
+        "documents": _("Documents"),
+        "models": _("Models"),
+        "status": _("Status"),
+    }
 
 
 class TopBar(Horizontal):

@@ -8,7 +8,7 @@ and swept away by whoever adds or removes next.
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Literal
 from localfin.documents.chunks import cut
 from localfin.documents.files import Stamp, absolute, found, printable
 from localfin.documents.index import Index
-from localfin.documents.passage import Hit
+from localfin.documents.passage import Hit, Passage
 from localfin.documents.reading import Progress as ReadingProgress
 from localfin.documents.reading import Reader, Reading, open_reader
 from localfin.documents.turn import turn_to_write
@@ -29,11 +29,15 @@ from localfin_models.language import _
 BATCH = 100
 """Passages written in one transaction: a fraction of a second."""
 
+LONGEST = 100
+"""Passages that are shown of one page, those nearest to the one asked for."""
+
 Progress = Callable[[int, int], None]
 """Bytes of files done, and in all."""
 
 # `Documents.list` hides the type of this name inside its class.
 Hits = list[Hit]
+Passages = list[Passage]
 Paths = list[Path]
 _Keyed = list[tuple[int, Path]]
 
@@ -108,6 +112,16 @@ class Documents:
         """
         within = None if documents is None else [key for path in documents for key, _path in self._under(path)]
         return self.index.search(query, limit, within)
+
+    def page_of(self, passage: Passage) -> Passages:
+        """The passages of its page or sheet, or of its document where there are neither, in order; at most LONGEST."""
+        rows = self.database.rows(
+            "SELECT other.id, other.text FROM passages AS mine JOIN passages AS other"
+            " ON other.document_id = mine.document_id AND other.page IS mine.page AND other.sheet IS mine.sheet"
+            " WHERE mine.id = ? ORDER BY abs(other.id - mine.id) LIMIT ?",
+            passage.id, LONGEST,
+        )  # fmt: skip
+        return [replace(passage, id=key, text=text) for key, text in sorted(rows)]
 
     def remove(self, path: Path) -> Paths:
         """Take a file, or all files below a folder, out of the index. Raises NotFound where none is in it."""
