@@ -47,7 +47,7 @@ def pdf_bytes(
     objects[2] = (b"<</Type/Font/Subtype/Type0/BaseFont/F/Encoding/Identity-H/ToUnicode %d 0 R"
                   b"/DescendantFonts[%d 0 R]>>" % (unicode, below))  # fmt: skip
     objects[3] = b"<</Type/Outlines/First %d 0 R/Last %d 0 R>>" % (first, len(objects)) if marks else b"<<>>"
-    return pdf_file(objects, b"/Info<</Title%s>>" % _text(title))
+    return pdf_file(objects, b"/Info %d 0 R" % add(b"<</Title%s>>" % _text(title)))
 
 
 def pdf_file(objects: Sequence[bytes], trailer: bytes = b"") -> bytes:

@@ -252,6 +252,8 @@ def test_bookmarks_are_headings_and_running_heads_are_read_once(reader: Reader, 
     reading = reader.read(_written(tmp_path / "연차.pdf", content))
     blocks = list(reading.blocks)
     assert reading.title == "연차", "the title is a program's"
+    given = pdf_bytes(map(page, range(5)), title="감사 보고서")
+    assert reader.read(_written(tmp_path / "b.pdf", given)).title == "감사 보고서"
     assert [(block.page, block.text) for block in blocks if block.kind == "heading"] == [(2, "절 나"), (3, "절 다")]
     said = [(block.page, block.text) for block in blocks]
     assert [page for page, text in said if "연차보고서" in text] == [1]
