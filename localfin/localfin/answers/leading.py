@@ -64,9 +64,11 @@ def _spans(source: Source, asked: frozenset[str]) -> list[Span]:
     spans = list(sentences(text))
     if source.passage.document is None:
         return _paragraphs(text, spans)
-    if "\t" in text:
-        return _rows(text, spans, asked)
-    first = last = max(range(len(spans)), key=lambda at: coverage(asked, text[slice(*spans[at])]))
+    heads = _heads(text, spans)
+    told = [at for at in range(len(spans)) if at not in heads.values()] or list(range(len(spans)))
+    first = last = max(told, key=lambda at: coverage(asked, text[slice(*spans[at])]))
+    if first in heads:
+        return [spans[heads[first]], spans[first]]
     # What follows explains, and what stands before leads up to it, within a paragraph.
     while last + 1 < len(spans) and _belongs(text, spans[first], spans[last + 1]):
         last += 1
@@ -93,10 +95,18 @@ def _paragraphs(text: str, spans: Sequence[Span]) -> list[Span]:
     return taken
 
 
-def _rows(text: str, spans: Sequence[Span], asked: frozenset[str]) -> list[Span]:
-    """The head of a table and the row that covers the question best."""
-    best = max(spans, key=lambda span: coverage(asked, text[span[0] : span[1]]))
-    return [best] if best == spans[0] else [spans[0], best]
+def _heads(text: str, spans: Sequence[Span]) -> dict[int, int]:
+    """For each row of a table but its first the number of that first one, which says what the cells are."""
+    heads: dict[int, int] = {}
+    head: int | None = None
+    for at, (start, end) in enumerate(spans):
+        if "\t" not in text[start:end]:
+            head = None
+        elif head is None:
+            head = at
+        else:
+            heads[at] = head
+    return heads
 
 
 def _line(quote: str) -> str:
