@@ -149,7 +149,9 @@ def _version() -> str:
 
 
 def _tell(message: str, error: BaseException) -> None:
-    line = " ".join(message.split())
+    from localfin.text import clean_text  # whose patterns a run without an error does not pay for
+
+    line = " ".join(clean_text(message).split())
     print(f"localfin: {line}", file=sys.stderr)
     if os.environ.get("LOCALFIN_DEBUG"):
         import traceback

@@ -337,6 +337,16 @@ def test_wrong_usage(run, arguments, code):
     assert done.stderr.count("\n") == 1
 
 
+def test_a_name_with_controls_in_it_moves_no_terminal(run, tmp_path):
+    path = tmp_path / "\x1b[31mred.md"
+    path.write_text("순이익은 5억 원이다.", "utf-8")
+    found = run("ask", "순이익은?", "-d", path, "--threads", 1)
+    missing = run("ask", "순이익은?", "-d", tmp_path / "\x1b]0;owned\x07.md", "--threads", 1)
+    assert (found.returncode, missing.returncode) == (0, 4)
+    assert "red.md" in found.stdout
+    assert "\x1b" not in found.stdout + found.stderr + missing.stdout + missing.stderr
+
+
 def test_advice_gets_one_line_and_other_questions_none(starter):
     assert starter.ask("DSR이 뭐야?").notes == ()
     assert len(starter.ask("정기예금과 적금 중 어느 것이 나을까?").notes) == 1
