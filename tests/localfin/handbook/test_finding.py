@@ -48,7 +48,7 @@ def test_questions_of_the_held_out_half_find_their_entries(capsys: pytest.Captur
     first, right, false = shares(rows)
     with capsys.disabled():
         print(f"\nhandbook, {len(rows)} held-out questions: first {first:.3f}, answered {right:.3f}, false {false:.3f}")
-    assert first >= 0.90
+    assert first >= 0.92
     assert right >= 0.80
     assert false <= 0.10
 
@@ -93,4 +93,11 @@ def test_a_hit_is_a_passage_in_the_questions_language_with_a_literal_quote() -> 
 
 @pytest.mark.parametrize("question", ["", " ", "?", "ㅋㅋㅋ", "뭐야", "what is", "\x00", "a" * 10_000])
 def test_what_asks_nothing_finds_nothing(question: str) -> None:
+    assert lookup(question) is None
+
+
+@pytest.mark.parametrize(
+    "question", ["What is the capital of France?", "프랑스 수도가 어디야", "translate credit into French"]
+)
+def test_a_word_of_the_question_that_no_entry_knows_counts_against_all(question: str) -> None:
     assert lookup(question) is None
