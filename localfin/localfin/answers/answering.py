@@ -56,7 +56,12 @@ def answered(engine: Engine, model: ModelInfo, asked: Asked, library: Library) -
     elif not sources and (library.named or model.parameters < SMALL):
         yield from _said("nothing", Led(_nothing(library, near, asked.language)), asked)
     elif model.parameters < SMALL:
-        yield from _said("passages", from_passages(asked.text, sources), asked, sources=sources)
+        led = from_passages(asked.text, sources)
+        if led.citations:
+            yield from _said("passages", led, asked, sources=sources)
+        else:
+            near = [source.passage for source in sources]
+            yield from _said("nothing", Led(_nothing(library, near, asked.language)), asked)
     else:
         yield from _worded(engine, model, asked, sources)
 

@@ -11,6 +11,8 @@ from localfin.answers.events import Citation, Source
 from localfin.answers.matching import asked_for, coverage
 from localfin.answers.quotes import Span, sentences
 from localfin.computed import Computed
+from localfin.documents.passage import below_headings
+from localfin.documents.words import words
 from localfin_models.language import translated
 
 _ENTRY = 900
@@ -30,7 +32,7 @@ class Led:
 
 
 def from_passages(question: str, sources: Sequence[Source]) -> Led:
-    """`sources`: at least one, the best first."""
+    """`sources`: at least one, the best first. Empty where none of them says anything about the question."""
     asked, text = asked_for(question), ""
     citations: list[Citation] = []
     shown: list[str] = []
@@ -38,6 +40,8 @@ def from_passages(question: str, sources: Sequence[Source]) -> Led:
         if source.match < _NEAR * sources[0].match:
             continue
         spans = _spans(source, asked)
+        if not spans:
+            continue
         quotes = [_line(source.passage.text[start:end]) for start, end in spans]
         if all(any(quote in other for other in shown) for quote in quotes):
             continue
@@ -60,15 +64,19 @@ def from_computed(results: Sequence[Computed], language: str) -> Led:
 
 
 def _spans(source: Source, asked: frozenset[str]) -> list[Span]:
+    """What is quoted of a source; nothing of a table of which no row says what its head does not."""
     text = source.passage.text
     spans = list(sentences(text))
     if source.passage.document is None:
         return _paragraphs(text, spans)
+    said = below_headings(source.passage.heading, text)
+    spans = [span for span in spans if span[0] >= said] or spans
     heads = _heads(text, spans)
-    told = [at for at in range(len(spans)) if at not in heads.values()] or list(range(len(spans)))
-    first = last = max(told, key=lambda at: coverage(asked, text[slice(*spans[at])]))
+    covered = [-1.0 if at in heads.values() else coverage(asked, text[slice(*span)]) for at, span in enumerate(spans)]
+    first = last = max(range(len(spans)), key=covered.__getitem__)
     if first in heads:
-        return [spans[heads[first]], spans[first]]
+        head, row = spans[heads[first]], spans[first]
+        return [head, row] if coverage(asked.difference(words(text[slice(*head)])), text[slice(*row)]) else []
     # What follows explains, and what stands before leads up to it, within a paragraph.
     while last + 1 < len(spans) and _belongs(text, spans[first], spans[last + 1]):
         last += 1

@@ -1,4 +1,5 @@
-"""Cuts a document's blocks into passages: within one page or sheet, of bounded size, a table whole where it fits."""
+"""Cuts a document's blocks into passages: within one page, sheet and section, of bounded size, a table whole where it
+fits."""
 
 import re
 from bisect import bisect_right
@@ -13,7 +14,9 @@ LONGEST = 1_200
 LONGEST_TABLE = 2_400
 """Characters of a table that stays whole, with the lines that lead to it."""
 SHORT = 300
-"""Characters below which a section goes on with the next one, and lines belong to the table that follows them."""
+"""Characters below which lines belong to the large table that follows them."""
+DEEPEST = 6
+"""Headings that a passage knows above it, the outermost and the last."""
 
 _RANGE = re.compile(r"([A-Z]+)(\d+):([A-Z]+)(\d+)")
 
@@ -57,12 +60,12 @@ class _Chunk:
 
     def add_text(self, text: str, cells: str | None, *, is_heading: bool) -> Iterator[Piece]:
         if is_heading:
-            if self.size >= SHORT:
-                yield from self.cut_off()
             # Headings that follow each other lie within each other; one after text begins anew.
-            self.headings = [*self.headings, text] if self.after_heading else [text]
-            if not self.lines or self.after_heading:
-                self.heading = " > ".join(self.headings)
+            if not self.after_heading:
+                yield from self.cut_off()
+                self.headings = []
+            self.headings = [*self.headings[: DEEPEST - 1], text[:LONGEST]]
+            self.heading = " > ".join(self.headings)
         self.after_heading = is_heading
         for part in _shortened(text, LONGEST):
             if self.lines and self.size + len(part) > LONGEST:

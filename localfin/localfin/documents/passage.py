@@ -49,3 +49,14 @@ class Hit:
     """Higher is better; comparable within one search only."""
     quote: str
     """The part of `passage.text` that matched best, a literal part of it."""
+
+
+def below_headings(heading: str, text: str) -> int:
+    """Where a passage's text begins below the headings that it begins with; 0 where it is nothing but headings."""
+    names, place = set(heading.split(" > ")), 0
+    while place < len(text):
+        line, _break, _rest = text[place:].partition("\n")
+        if line not in names:
+            return place
+        place += len(line) + 1
+    return 0

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from localfin.documents.passage import below_headings
 from localfin.documents.words import words
 
 K1 = 0.9
@@ -55,7 +56,8 @@ def rarity(passages: int, holding: int) -> float:
 
 
 def score(question: Question, title: str, heading: str, text: str) -> tuple[float, str]:
-    """The share of the question that the passage holds, and the literal part of `text` that matches best."""
+    """The share of the question that the passage holds, and the literal part of `text` that matches best: below its
+    own headings, which name what is said and do not say it."""
     spans = parts(text)
     split = [words(text[start:end]) for start, end in spans]
     body = [word for part in split for word in part]
@@ -73,7 +75,9 @@ def score(question: Question, title: str, heading: str, text: str) -> tuple[floa
     beside = set(pairwise(body)) if question.pairs else set()
     found += sum(worth for pair, worth in question.pairs.items() if pair in beside)
     found += ROW * max((_row(question, text[start:end]) for start, end in spans), default=0.0)
-    return found / question.most, _quote(text, spans, _best_part(question, split))
+    said = below_headings(heading, text)
+    first = next((at for at, (start, _end) in enumerate(spans) if start >= said), 0)
+    return found / question.most, _quote(text, spans, first + _best_part(question, split[first:]))
 
 
 def _row(question: Question, line: str) -> float:

@@ -152,7 +152,28 @@ def test_passages_keep_to_pages_and_know_their_headings() -> None:
         Block("text", "나" * 10, page=2), Block("heading", "2 정의", page=2), Block("text", "다" * 10, page=2),
     ]  # fmt: skip
     found = [(piece.page, piece.heading, piece.text[-1]) for piece in cut(blocks)]
-    assert found == [(1, "1 약관 > 1.1 목적", "가"), (2, "1 약관 > 1.1 목적", "다")]
+    assert found == [(1, "1 약관 > 1.1 목적", "가"), (2, "1 약관 > 1.1 목적", "나"), (2, "2 정의", "다")]
+
+
+def test_a_page_of_nothing_but_headings_is_read_in_time_that_grows_with_it() -> None:
+    pieces = list(cut(Block("heading", f"제목 {n}") for n in range(20_000)))
+    assert max(len(piece.heading) for piece in pieces) < 200
+    assert pieces[-1].heading.endswith("제목 19999")
+
+
+def test_a_heading_is_no_quote_where_something_stands_below_it() -> None:
+    blocks = [
+        Block("heading", "직장인대출 약관"), Block("heading", "중도상환수수료"),
+        Block("text", "상환한 금액의 0.7%입니다. 3년이 지나면 받지 않습니다."),
+        Block("heading", "연체이자"), Block("text", "대출금리에 연 3%포인트를 더합니다."),
+        Block("heading", "대출한도"), Block("heading", "직장인대출 한도"),
+    ]  # fmt: skip
+    index = Index(Database(None))
+    index.enter("약관", cut(blocks))
+    hits = [index.search(query)[0] for query in ("중도상환수수료", "연체이자", "중도상환수수료 3년이 지나면", "대출한도")]
+    quotes = ["상환한 금액의 0.7%입니다.", "대출금리에 연 3%포인트를 더합니다.", "3년이 지나면 받지 않습니다.", "대출한도"]
+    assert [hit.quote for hit in hits] == quotes
+    assert hits[0].passage.heading == "직장인대출 약관 > 중도상환수수료"
 
 
 @given(st.text(st.sampled_from("가a .!?\n。")))
