@@ -44,8 +44,13 @@ class Library:
             self._take(path, progress)
 
     def computed(self, question: str, language: Language) -> Sequence[Computed]:
-        """What a calculator says, or a table of a named file; empty where no figure is to be computed."""
-        return self._from_tables(question, language) or self._from_calculator(question, language)
+        """What a calculator or a table says; empty where no figure is to be computed.
+
+        The tables are those of the named files; without any, those of documents that the question finds.
+        """
+        if self.named:
+            return self._from_tables(question, language) or self._from_calculator(question, language)
+        return self._from_calculator(question, language) or self._from_tables(question, language)
 
     def missing(self, question: str, language: Language) -> str | None:
         """What to ask back, where a question asks for a calculation and leaves something out."""
@@ -101,17 +106,24 @@ class Library:
     def _from_tables(self, question: str, language: Language) -> Sequence[Computed]:
         from localfin import tables
 
-        for path in self._table_files():
+        for path in self._table_files(question):
             with suppress(LocalfinError):  # what holds no table is searched like any document
                 for table in tables.tables_of(path):
                     if (found := tables.asked(question, table, language)) is not None:
                         return (found,)
         return ()
 
-    def _table_files(self) -> Iterator[Path]:
-        for path in self.named:
+    def _table_files(self, question: str) -> Iterator[Path]:
+        for path in self.named or self._found(question):
             files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
             yield from (file for file in files if file.suffix.lower() in _TABLES)
+
+    def _found(self, question: str) -> Sequence[Path]:
+        """The documents that match the question as well as one that is named must; the best first."""
+        if self._documents is None:
+            return ()
+        sources, _near = _searched(self._documents, question, ENOUGH_NAMED, None)
+        return list(dict.fromkeys(each.passage.document for each in sources if each.passage.document is not None))
 
 
 def _searched(documents: Documents, question: str, enough: float, within: Sequence[Path] | None) -> Found:

@@ -125,6 +125,25 @@ def test_a_table_is_answered_by_its_rows(starter, tmp_path):
     assert "525" in answer.text
 
 
+@pytest.mark.parametrize(("question", "words"), [("Which month had the highest sales?", "250"), ("매출 합계는?", "525")])
+def test_an_added_table_that_the_question_finds_is_answered_by_its_rows_too(starter, tmp_path, question, words):
+    path = tmp_path / "sales.csv"
+    column = "sales" if question.isascii() else "매출"
+    path.write_text(f"month,{column}\n2024-01,100\n2024-02,250\n2024-03,175\n")
+    starter.documents.add([path])
+    try:
+        answer = starter.ask(question)
+        assert answer.basis == "calculation"
+        assert words in answer.text
+        assert "sales.csv" in answer.text
+        unanswered = starter.ask(f"{column} by shoe size month?")
+        assert f"month {column}”" not in unanswered.text  # the head of a table says nothing
+        path.unlink()
+        assert starter.ask(question).basis != "calculation"
+    finally:
+        starter.documents.remove(path)
+
+
 def test_all_added_documents_answer_by_default_and_ones_own_come_first(starter, report):
     starter.documents.add([report])
     try:
