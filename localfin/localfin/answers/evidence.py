@@ -17,6 +17,8 @@ ENOUGH_NAMED = 0.4
 """Of documents that the user named: what is asked about them is mostly in them."""
 ENOUGH = 0.6
 """Of all documents: among many, some share half of any question's words."""
+ENOUGH_TABLE = 0.25
+"""Of a table among all documents: how one asks takes most words, and the table itself judges whether it is asked."""
 LOOKED_AT = 8
 """Hits of a search that are looked at."""
 _GREETING = re.compile(

@@ -12,6 +12,7 @@ from localfin.answers.matching import asked_for, coverage
 from localfin.answers.quotes import Span, sentences
 from localfin.computed import Computed
 from localfin.documents.passage import below_headings
+from localfin.documents.ranking import best_parts
 from localfin.documents.words import words
 from localfin_models.language import translated
 
@@ -73,7 +74,7 @@ def _spans(source: Source, asked: frozenset[str]) -> list[Span]:
     spans = [span for span in spans if span[0] >= said] or spans
     heads = _heads(text, spans)
     covered = [-1.0 if at in heads.values() else coverage(asked, text[slice(*span)]) for at, span in enumerate(spans)]
-    first = last = max(range(len(spans)), key=covered.__getitem__)
+    first, last = best_parts(text, spans, covered)
     if first in heads:
         head, row = spans[heads[first]], spans[first]
         return [head, row] if coverage(asked.difference(words(text[slice(*head)])), text[slice(*row)]) else []

@@ -9,7 +9,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from localfin.answers.events import Source
-from localfin.answers.evidence import ENOUGH, ENOUGH_NAMED, LOOKED_AT, Found, from_documents, from_handbook, numbered
+from localfin.answers.evidence import (
+    ENOUGH,
+    ENOUGH_NAMED,
+    ENOUGH_TABLE,
+    LOOKED_AT,
+    Found,
+    from_documents,
+    from_handbook,
+    numbered,
+)
 from localfin.answers.prompt import Language
 from localfin.computed import Computed
 from localfin.documents import Documents, Hit, Outcome, Passage
@@ -119,10 +128,10 @@ class Library:
             yield from (file for file in files if file.suffix.lower() in _TABLES)
 
     def _found(self, question: str) -> Sequence[Path]:
-        """The documents that match the question as well as one that is named must; the best first."""
+        """The documents that match the question so far that their tables are tried; the best first."""
         if self._documents is None:
             return ()
-        sources, _near = _searched(self._documents, question, ENOUGH_NAMED, None)
+        sources, _near = _searched(self._documents, question, ENOUGH_TABLE, None)
         return list(dict.fromkeys(each.passage.document for each in sources if each.passage.document is not None))
 
 

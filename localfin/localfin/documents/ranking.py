@@ -29,6 +29,10 @@ OTHER_NAME = 0.6
 QUOTE = 280
 """Characters of a quote at most."""
 
+HEADING_LINE = 40
+"""Characters of a line that may be a heading."""
+
+_NO_HEADING = re.compile(r"[\d\t:：]|[.!?。]$|^[-*•·]")
 _PART_END = re.compile(r"(?<=[.!?。])\s+|\n+")
 
 Words = tuple[str, ...]
@@ -77,7 +81,7 @@ def score(question: Question, title: str, heading: str, text: str) -> tuple[floa
     found += ROW * max((_row(question, text[start:end]) for start, end in spans), default=0.0)
     said = below_headings(heading, text)
     first = next((at for at, (start, _end) in enumerate(spans) if start >= said), 0)
-    return found / question.most, _quote(text, spans, first + _best_part(question, split[first:]))
+    return found / question.most, _quote(question, text, spans[first:], split[first:])
 
 
 def _row(question: Question, line: str) -> float:
@@ -100,14 +104,29 @@ def parts(text: str) -> list[tuple[int, int]]:
     return [(start, stop) for start, stop in zip(starts, stops, strict=True) if text[start:stop].strip()]
 
 
-def _best_part(question: Question, split: Sequence[Sequence[str]]) -> int:
-    """Which part holds most of the question; the first of several."""
-    worth = [sum(question.weights[word] for word in question.weights.keys() & set(part)) for part in split]
-    return max(range(len(worth)), key=worth.__getitem__, default=0)
+def best_parts(text: str, spans: Sequence[tuple[int, int]], worth: Sequence[float]) -> tuple[int, int]:
+    """The first and the last of the parts that are worth most; the first of several, a sentence before a heading.
+
+    A line that only names what follows is none alone: what follows goes with it. `spans`: at least one.
+    """
+    best = max(range(len(spans)), key=worth.__getitem__)
+    if not _names(text, *spans[best]) or best + 1 == len(spans):
+        return best, best
+    sentences = [at for at, span in enumerate(spans) if worth[at] == worth[best] and not _names(text, *span)]
+    return (sentences[0], sentences[0]) if sentences else (best, best + 1)
 
 
-def _quote(text: str, spans: Sequence[tuple[int, int]], best: int) -> str:
+def _names(text: str, start: int, end: int) -> bool:
+    """Whether a part is a line of few words without a figure, a cell or an end, such as a heading."""
+    alone = text[start - 1 : start] in ("", "\n", " ") and text[end : end + 1] == "\n"
+    return alone and end - start <= HEADING_LINE and _NO_HEADING.search(text[start:end]) is None
+
+
+def _quote(question: Question, text: str, spans: Sequence[tuple[int, int]], split: Sequence[Sequence[str]]) -> str:
+    """The part that holds most of the question."""
     if not spans:
         return ""
-    start, stop = spans[best]
+    worth = [sum(question.weights[word] for word in question.weights.keys() & set(part)) for part in split]
+    first, last = best_parts(text, spans, worth)
+    start, stop = spans[first][0], spans[last][1]
     return text[start : min(stop, start + QUOTE)].strip()

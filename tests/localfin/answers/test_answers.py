@@ -125,7 +125,9 @@ def test_a_table_is_answered_by_its_rows(starter, tmp_path):
     assert "525" in answer.text
 
 
-@pytest.mark.parametrize(("question", "words"), [("Which month had the highest sales?", "250"), ("매출 합계는?", "525")])
+@pytest.mark.parametrize(
+    ("question", "words"), [("Which month had the highest sales?", "250"), ("매출 합계는?", "525")]
+)
 def test_an_added_table_that_the_question_finds_is_answered_by_its_rows_too(starter, tmp_path, question, words):
     path = tmp_path / "sales.csv"
     column = "sales" if question.isascii() else "매출"

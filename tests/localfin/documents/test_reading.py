@@ -229,6 +229,14 @@ def test_signs_that_a_statement_sets_apart_stay_with_their_figures(reader: Reade
     assert table.text == "Sales\t$ 1,200\t$ 1,500\nLoss\t(800)\t(900)"
 
 
+def test_a_line_that_ended_on_purpose_stays_a_line(reader: Reader, tmp_path: Path) -> None:
+    said = ["중도상환수수료", "대출일부터 3년 안에 갚으면 갚은 금액의 0.7%를", "중도상환수수료로 받습니다.", "연체이자",
+            "연체이자율은 대출금리에 연 3%포인트를 더합니다."]  # fmt: skip
+    page = [(50.0, 700.0 - 14 * row, 10.0, line) for row, line in enumerate(said)]
+    (block,) = of(reader, tmp_path / "a.pdf", pdf_bytes([page]))
+    assert block.text == f"{said[0]}\n{said[1]} {said[2]}\n{said[3]}\n{said[4]}"
+
+
 def test_two_columns_of_prose_stay_columns(reader: Reader, tmp_path: Path) -> None:
     left = [(50.0, 700.0 - 14 * row, 10.0, f"left column says something {'abcdefgh'[row]}") for row in range(8)]
     right = [(310.0, 700.0 - 14 * row, 10.0, f"right column goes on with {'abcdefgh'[row]}") for row in range(8)]

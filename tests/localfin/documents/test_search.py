@@ -170,10 +170,25 @@ def test_a_heading_is_no_quote_where_something_stands_below_it() -> None:
     ]  # fmt: skip
     index = Index(Database(None))
     index.enter("약관", cut(blocks))
-    hits = [index.search(query)[0] for query in ("중도상환수수료", "연체이자", "중도상환수수료 3년이 지나면", "대출한도")]
-    quotes = ["상환한 금액의 0.7%입니다.", "대출금리에 연 3%포인트를 더합니다.", "3년이 지나면 받지 않습니다.", "대출한도"]
+    hits = [
+        index.search(query)[0] for query in ("중도상환수수료", "연체이자", "중도상환수수료 3년이 지나면", "대출한도")
+    ]
+    quotes = [
+        "상환한 금액의 0.7%입니다.",
+        "대출금리에 연 3%포인트를 더합니다.",
+        "3년이 지나면 받지 않습니다.",
+        "대출한도\n직장인대출 한도",
+    ]
     assert [hit.quote for hit in hits] == quotes
     assert hits[0].passage.heading == "직장인대출 약관 > 중도상환수수료"
+
+
+def test_lines_that_only_name_what_follows_are_no_quote_alone() -> None:
+    text = "대출 약관\n중도상환수수료\n갚은 금액의 0.7%를 받습니다.\n연체이자\n연체이자율은 연 15%입니다.\n담당: 김대리"
+    index = Index(Database(None))
+    index.enter("", [Piece(text)])
+    quotes = [index.search(query)[0].quote for query in ("중도상환수수료", "연체이자", "담당")]
+    assert quotes == ["중도상환수수료\n갚은 금액의 0.7%를 받습니다.", "연체이자율은 연 15%입니다.", "담당: 김대리"]
 
 
 @given(st.text(st.sampled_from("가a .!?\n。")))

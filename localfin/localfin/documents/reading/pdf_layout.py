@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from localfin.documents.reading.pdf_words import Word, squeezed
 
@@ -21,6 +22,7 @@ _AFTER_FIGURES = frozenset({")", "%", ")%", ") %"})
 _LARGER = 1.18  # times the height of the page's usual line, from which a line is a heading
 _LONGEST_HEADING = 120
 _PARAGRAPH_GAP = 1.0  # heights of empty space between two lines, from which a paragraph begins
+_ROOM = 1.5  # widths of the next line's first word, from which it would have stood in the line before
 _LONGEST_CELL = 45  # characters; rows of longer ones without a number are two columns of prose
 
 
@@ -262,4 +264,12 @@ def _nearness(column: list[float], segment: Segment) -> float:
 
 
 def _joined(lines: list[Line]) -> str:
-    return " ".join(line.text for line in lines)
+    """A paragraph's lines; one that had room for the next word ended on purpose, and stays a line."""
+    edge = max(line.segments[-1].right for line in lines)
+    text = lines[0].text
+    for before, line in pairwise(lines):
+        first = line.segments[0]
+        word = (first.right - first.left) * len(first.text.split(" ", 1)[0]) / max(len(first.text), 1)
+        ended = before.segments[-1].right + _ROOM * word + before.height < edge
+        text += ("\n" if ended else " ") + line.text
+    return text
