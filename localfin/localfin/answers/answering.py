@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from localfin.answers.advice import asks_advice
-from localfin.answers.budget import fitted
+from localfin.answers.budget import Prompt, fitted
 from localfin.answers.checking import Checker
 from localfin.answers.events import Basis, Checked, Event, Evidence, MakeUp, Source
 from localfin.answers.guard import refusal
@@ -63,7 +63,7 @@ def answered(engine: Engine, model: ModelInfo, asked: Asked, library: Library) -
             near = [source.passage for source in sources]
             yield from _said("nothing", Led(_nothing(library, near, asked.language)), asked)
     else:
-        yield from _worded(engine, model, asked, sources)
+        yield from _worded(engine, model, asked, sources, library.whole())
 
 
 def _said(
@@ -76,13 +76,13 @@ def _said(
     yield Finished("stop", Usage(0, 0, 0.0, 0.0, 0.0, 0))
 
 
-def _worded(engine: Engine, model: ModelInfo, asked: Asked, sources: Sequence[Source]) -> Iterator[Event]:
-    """A model's words, checked sentence by sentence."""
-    question = f"{asked.text}\n\n{asked.wish}" if asked.wish else asked.text
-    prompt = fitted(
-        question, sources, asked.history, asked.system, n_ctx=model.n_ctx, max_tokens=asked.sampling.max_tokens,
-        language=asked.language, count=engine.count_tokens,
-    )  # fmt: skip
+def _worded(
+    engine: Engine, model: ModelInfo, asked: Asked, sources: Sequence[Source], whole: Sequence[Source]
+) -> Iterator[Event]:
+    """A model's words, checked sentence by sentence. It reads the `whole` documents where they fit."""
+    prompt = _prompt(engine, model, asked, whole) if sources and whole else None
+    if prompt is None or prompt.make_up.dropped:
+        prompt = _prompt(engine, model, asked, sources)
     yield Evidence(prompt.sources, (), prompt.make_up)
     own_words = [asked.text, *(message.content for message in asked.history if message.role == "user")]
     held = Held(source.passage.text for source in prompt.sources)
@@ -118,6 +118,13 @@ def _worded(engine: Engine, model: ModelInfo, asked: Asked, sources: Sequence[So
     )  # fmt: skip
     if end is not None:
         yield end
+
+
+def _prompt(engine: Engine, model: ModelInfo, asked: Asked, sources: Sequence[Source]) -> Prompt:
+    return fitted(
+        f"{asked.text}\n\n{asked.wish}" if asked.wish else asked.text, sources, asked.history, asked.system,
+        n_ctx=model.n_ctx, max_tokens=asked.sampling.max_tokens, language=asked.language, count=engine.count_tokens,
+    )  # fmt: skip
 
 
 def _notes(basis: Basis, checker: Checker, make_up: MakeUp, asked: Asked) -> Iterator[str]:

@@ -28,6 +28,8 @@ from localfin_models.language import _
 
 _TABLES = frozenset({".csv", ".tsv", ".xlsx"})
 """Files that are tables first: a question about them is tried on their rows."""
+_FEW = 64
+"""Passages that a context may hold all of."""
 
 Progress = Callable[[int, int], None]
 """Bytes of files read, and in all."""
@@ -81,6 +83,18 @@ class Library:
                 groups.append(_searched(self._documents, question, ENOUGH, None))
             groups.append(from_handbook(question, language))
         return numbered([sources for sources, _near in groups]), [each for _sources, near in groups for each in near]
+
+    def whole(self) -> list[Source]:
+        """All passages of the named documents in reading order, if they are few; empty else.
+
+        The same for every question, so that a prompt begins with the same tokens, whose computed state is kept.
+        """
+        found: list[Passage] = []
+        if self._documents is not None and self._indexed:
+            found += self._documents.first(_FEW + 1, self._indexed)
+        if self._extra is not None:
+            found += self._extra.first(_FEW + 1)
+        return [Source(at, each, 1.0) for at, each in enumerate(found, 1)] if len(found) <= _FEW else []
 
     def close(self) -> None:
         if self._extra is not None:

@@ -123,6 +123,14 @@ class Documents:
         )  # fmt: skip
         return [replace(passage, id=key, text=text) for key, text in sorted(rows)]
 
+    def first(self, limit: int, documents: Sequence[Path] | None = None) -> Passages:
+        """Up to `limit` passages in reading order; only of the files and folders in `documents` where given.
+
+        Raises NotFound where one of these is not in the index.
+        """
+        within = None if documents is None else [key for path in documents for key, _path in self._under(path)]
+        return self.index.first(limit, within)
+
     def remove(self, path: Path) -> Paths:
         """Take a file, or all files below a folder, out of the index. Raises NotFound where none is in it."""
         paths = [each for _key, each in self._under(path)]

@@ -144,6 +144,17 @@ class Index:
         )  # fmt: skip
         return [Passage(row[0], Path(row[1]) if row[1] else None, *row[2:]) for row in rows]
 
+    def first(self, limit: int, documents: Sequence[int] | None = None) -> list[Passage]:
+        """Up to `limit` passages in the order in which they were put, of `documents` (ids) where given."""
+        within = "" if documents is None else f"AND documents.id IN ({', '.join('?' * len(documents))})"
+        rows = self.database.rows(
+            "SELECT passages.id, path, title, heading, page, sheet, cells, text"
+            " FROM passages JOIN documents ON documents.id = document_id"
+            f" WHERE state = 'ready' {within} ORDER BY passages.id LIMIT ?",
+            *(documents or ()), limit,
+        )  # fmt: skip
+        return [Passage(row[0], Path(row[1]) if row[1] else None, *row[2:]) for row in rows]
+
     def _count(self, counts: Counter[str], n_passages: int, n_words: int) -> None:
         self.database.execute_many(
             "INSERT INTO word_counts VALUES (?, ?) ON CONFLICT DO UPDATE SET passages = passages + excluded.passages",

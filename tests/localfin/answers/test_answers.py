@@ -187,6 +187,16 @@ def test_a_model_is_given_passages_and_its_words_are_checked(model, report):
     assert make_up.dropped == ()
 
 
+def test_questions_about_a_document_that_fits_begin_alike(model, report):
+    engine = FakeEngine(["순이익은 4,321억 원입니다 [1]."])
+    with Assistant(model, engine=engine) as assistant:
+        for question in ("한빛은행의 2024년 순이익은?", "배당은 언제 지급하나?"):
+            assistant.ask(question, documents=[report])
+    first, second = (messages[0].content for messages, _sampling in engine.asked)
+    assert first == second
+    assert "1,250원" in first
+
+
 @pytest.mark.parametrize("said", ["문서에 없습니다.", "“문서에 없습니다”", "문서에 없습니다"])
 def test_a_model_that_finds_nothing_is_an_answer(model, report, said):
     with Assistant(model, engine=FakeEngine([said])) as assistant:
