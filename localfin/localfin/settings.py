@@ -63,6 +63,12 @@ class Settings:
     max_tokens: int = _setting(
         0, gettext("Stop an answer after so many tokens; 0 lets the model stop."), bounds=(0, 1 << 24)
     )
+    evidence: bool = _setting(
+        True,
+        gettext(
+            "Answer from documents, handbook and calculators, and check every citation; false asks the model alone."
+        ),
+    )
     system: str = _setting("", gettext("What the model is told before every new chat."))
     keys: dict[str, str] = _setting({}, gettext("Keys by the ids of docs/app.md: several are separated by commas."))
 

@@ -63,7 +63,7 @@ def app(tmp_path: Path, store: Store) -> Callable[..., LocalfinApp]:
     def make(*answers: Answer | str, theme: str = "dark", hold_after: int | None = None) -> LocalfinApp:
         engine = SteadyEngine(answers or ("Hello.",))
         engine.hold_after = hold_after
-        made = LocalfinApp(engine, store, model, sealed=True, settings=Settings(theme=theme))
+        made = LocalfinApp(engine, store, model, sealed=True, settings=Settings(theme=theme, evidence=False))
         made.animation_level = "none"
         return made
 

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from localfin.engine.fake import Answer, FakeEngine
+from localfin.settings import Settings
 from localfin.store import Store
 from localfin_tui.app import LocalfinApp
 from localfin_tui.chat.screen import ChatScreen
@@ -69,9 +70,19 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def desk(store: Store, model: Path) -> Make:
-    def make(answers: Sequence[Answer | str] = ("Hello.",), *, load_delay_s: float = 0.0, named: bool = True) -> Desk:
+    def make(
+        answers: Sequence[Answer | str] = ("Hello.",),
+        *,
+        load_delay_s: float = 0.0,
+        named: bool = True,
+        evidence: bool = False,
+    ) -> Desk:
         engine = FakeEngine(answers, load_delay_s=load_delay_s)
-        return Desk(LocalfinApp(engine, store, model if named else None, sealed=True), engine, store)
+        return Desk(
+            LocalfinApp(engine, store, model if named else None, sealed=True, settings=Settings(evidence=evidence)),
+            engine,
+            store,
+        )
 
     return make
 

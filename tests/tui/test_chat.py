@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Button
 
+from localfin.documents import Documents
 from localfin.engine.errors import EngineDied
 from localfin.engine.events import Message
 from localfin.engine.fake import Answer
@@ -373,3 +374,30 @@ async def test_an_engine_that_never_started_is_an_error_not_a_crash(desk, until)
         d.engine.generate([Message("user", "q")])
     async with d.run() as pilot:
         await until(pilot, lambda: d.chat.phase == "ready")
+
+
+async def test_a_calculation_is_computed_and_not_generated(desk, until) -> None:
+    d = desk(["The model's own words."], evidence=True)
+    async with d.run(size=(120, 36)) as pilot:
+        await until(pilot, lambda: d.chat.phase == "ready")
+        d.chat.composer.text = "1억을 연 4.5%로 30년 원리금균등 상환하면 월 얼마?"
+        await pilot.press("enter")
+        await until(pilot, lambda: "506,685" in d.words)
+        await until(pilot, lambda: d.chat.phase == "ready")
+    assert d.engine.asked == []
+
+
+async def test_an_answer_names_its_sources_and_keeps_them(desk, until, tmp_path: Path) -> None:
+    d = desk(["Early repayment costs 1.2% [1]. It costs 9.9% in the moonlight."], evidence=True)
+    terms = tmp_path / "terms.md"
+    terms.write_text("# Loan terms\n\nEarly repayment of the loan costs 1.2% within three years.\n", "utf-8")
+    Documents(d.store.database).add([terms])
+    async with d.run(size=(120, 36)) as pilot:
+        await until(pilot, lambda: d.chat.phase == "ready")
+        d.chat.composer.text = "What does early repayment of the loan cost?"
+        await pilot.press("enter")
+        await until(pilot, lambda: "[1] terms.md" in d.words)
+        assert "9.9%[?]" in d.words
+    question, answer = d.store.messages(d.store.conversations()[0].id)
+    assert "[1] terms.md" in answer.content
+    assert question.content == "What does early repayment of the loan cost?"

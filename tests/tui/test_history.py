@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from localfin.engine.fake import Answer, FakeEngine
+from localfin.settings import Settings
 from localfin.store import Store
 from localfin_tui.app import LocalfinApp
 from localfin_tui.chat.history import PAGE, ChatList, HistoryPanel
@@ -170,7 +171,7 @@ async def test_days_are_named_as_one_says_them(
     for days in (40, 1, 0):
         now = datetime.now(UTC).astimezone().replace(hour=12) - timedelta(days=days)
         store.ask(f"{days} days ago")
-    app = LocalfinApp(FakeEngine(), store, model)
+    app = LocalfinApp(FakeEngine(), store, model, settings=Settings(evidence=False))
     async with app.run_test(size=(120, 36)) as pilot:
         chats = app.screen.query_one(ChatList)
         await until(pilot, lambda: chats.option_count)

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
-from localfin.engine.events import Engine, Event, Finished, Prefill, Sampling, Shifted, Text
+from localfin.answers.events import Checked, Event, Evidence
+from localfin.assistant import language_of
+from localfin.documents import Documents
+from localfin.engine.events import Engine, Finished, ModelInfo, Prefill, Sampling, Shifted, Text
 from localfin.engine.events import Message as Turn
 from localfin.settings import Settings
 from localfin.store import State, Store, StoredMessage
@@ -17,6 +20,8 @@ from localfin_models.errors import LocalfinError
 from localfin_tui.host import ours
 
 SAVE_EVERY_S = 2.0
+_LINE = 400
+"""Cells of a source's line, which the screen wraps."""
 
 
 @dataclass
@@ -67,30 +72,41 @@ def turns(messages: Sequence[StoredMessage]) -> list[Turn]:
     return given
 
 
-def asked_of(settings: Settings, messages: Sequence[StoredMessage]) -> tuple[list[Turn], Sampling]:
-    """What the model is given for the last of `messages`, and how it is to answer."""
-    first = [Turn("system", settings.system)] if settings.system else []
-    return [*first, *turns(messages)], Sampling(settings.temperature, max_tokens=settings.max_tokens or None)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the last question of a chat needs for its answer."""
+
+    given: tuple[Turn, ...]
+    """System text, earlier turns, the question."""
+    sampling: Sampling
+    documents: Documents | None
+    """What to answer from and to check against, beside the handbook and the calculators; None asks the model alone."""
 
 
-def read_answer(
-    engine: Engine, store: Store, given: Sequence[Turn], sampling: Sampling, answer: StoredMessage, post: Post
-) -> None:
+def asked_of(settings: Settings, store: Store, messages: Sequence[StoredMessage]) -> Asked:
+    first = (Turn("system", settings.system),) if settings.system else ()
+    sampling = Sampling(settings.temperature, max_tokens=settings.max_tokens or None)
+    return Asked((*first, *turns(messages)), sampling, Documents(store.database) if settings.evidence else None)
+
+
+def read_answer(engine: Engine, store: Store, asked: Asked, answer: StoredMessage, post: Post) -> None:
     """Generate into the stored `answer`, and post what happens, ending in one Ended or NotKept."""
     pieces: list[str] = []
     end: Finished | None = None
     error: LocalfinError | None = None
     saved = time.monotonic()
     try:
-        for event in _events(engine, given, sampling):
+        for event in _events(engine, asked):
             match event:
                 case Prefill(done, total):
                     post(Reading(done, total))
                 case Text(text):
                     pieces.append(text)
                     post(Wrote(text))
-                case Shifted():
-                    pass  # the answer's end says how much fell out
+                case Checked():
+                    pieces.append(_below(event, asked))
+                case Shifted() | Evidence():
+                    pass  # the answer's end says how much fell out, and what it cites
                 case Finished():
                     end = event
                 case LocalfinError():
@@ -106,12 +122,37 @@ def read_answer(
         post(Ended(stored, error))
 
 
-def _events(engine: Engine, given: Sequence[Turn], sampling: Sampling) -> Iterator[Event | LocalfinError]:
-    """The engine's events and, last, its error if it raised one: the store's errors take another way."""
+def _events(engine: Engine, asked: Asked) -> Iterator[Event | LocalfinError]:
+    """The answer's events and, last, its error if it raised one: the store's errors take another way."""
     try:
-        yield from engine.generate(given, sampling)
+        if asked.documents is None or engine.model is None:
+            yield from engine.generate(asked.given, asked.sampling)
+        else:
+            yield from _with_evidence(engine, engine.model, asked, asked.documents)
     except Exception as error:  # noqa: BLE001 - on a thread nobody else would hear of it
         yield ours(error)
+
+
+def _with_evidence(engine: Engine, model: ModelInfo, asked: Asked, documents: Documents) -> Iterator[Event]:
+    # Imported when the first question comes: they read what the first screen does not need.
+    from localfin.answers import answering
+    from localfin.answers.library import Library
+
+    *before, question = asked.given
+    system = before[0].content if before and before[0].role == "system" else None
+    history = tuple(turn for turn in before if turn.role != "system")
+    language = language_of(question.content)
+    whole = answering.Asked(question.content, language, "", system, history, asked.sampling)
+    yield from answering.answered(engine, model, whole, Library(documents))
+
+
+def _below(checked: Checked, asked: Asked) -> str:
+    """The sources and notes that stand below an answer."""
+    from localfin.answers.lines import note_lines, source_lines
+
+    language = language_of(asked.given[-1].content)
+    lines = [*source_lines(checked.citations, language, _LINE), *note_lines(checked.notes, _LINE)]
+    return "\n\n" + "\n".join(lines) if lines else ""
 
 
 def _finish(store: Store, answer_id: int, content: str, end: Finished | None) -> StoredMessage:

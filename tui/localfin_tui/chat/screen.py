@@ -165,7 +165,7 @@ class ChatScreen(Place):
             self.house.host.gone(LocalfinError(_("It ended while it was idle.")))
             return
         try:
-            given, sampling = answering.asked_of(self.house.settings, self._store.messages(chat_id))
+            asked = answering.asked_of(self.house.settings, self._store, self._store.messages(chat_id))
             stored = self._store.begin_answer(chat_id, model)
         except LocalfinError as error:
             self.say(str(error), error=True)
@@ -176,7 +176,7 @@ class ChatScreen(Place):
         self._enter("reading")
         self.status.show_usage(None, None)
         self._list_chats()
-        read = partial(answering.read_answer, self._engine, self._store, given, sampling, stored, self.post_message)
+        read = partial(answering.read_answer, self._engine, self._store, asked, stored, self.post_message)
         self.run_worker(read, name="answer", group="answer", thread=True, exclusive=True, exit_on_error=False)
 
     @on(answering.Reading)
