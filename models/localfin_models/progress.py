@@ -29,11 +29,20 @@ class ProgressBar:
     """Call it with bytes done and in all, or with as many of another unit."""
 
     def __init__(
-        self, label: str, stream: TextIO | None = None, *, unit: str = "MB", of_unit: float = _BYTES_OF_MB
+        self,
+        label: str,
+        stream: TextIO | None = None,
+        *,
+        unit: str = "MB",
+        of_unit: float = _BYTES_OF_MB,
+        after_s: float = 0.0,
     ) -> None:
+        """Work that is done before `after_s` shows nothing."""
         self.label, self.stream, self.unit, self.of_unit = label, stream or sys.stderr, unit, of_unit
         self.terminal = self.stream.isatty()
         self.started = time.monotonic()
+        self.after_s = after_s
+        self.shown = False
         self.last_shown = 0.0
         self.last_share = 0.0
         self.before: int | None = None
@@ -43,6 +52,9 @@ class ProgressBar:
         now, share = time.monotonic(), done / total if total else 1.0
         self.before = done if self.before is None else self.before
         whole = done >= total
+        if now - self.started < self.after_s:
+            return
+        self.shown = True
         if self.terminal and (whole or now - self.last_shown >= _TERMINAL_EVERY):
             self.last_shown = now
             filled = round(share * _BAR)
@@ -64,8 +76,10 @@ class ProgressBar:
         elapsed = max(time.monotonic() - self.started, 1e-6)
         rate = (done - (self.before or 0)) / elapsed / self.of_unit
         left = (total - done) / self.of_unit / rate if rate else 0.0
-        return _("{percent:3.0f} %  {done:,.0f}/{total:,.0f} {unit}  {rate} {unit}/s  {left} left").format(
-            percent=share * 100, done=done / self.of_unit, total=total / self.of_unit, unit=self.unit,
+        digits = 0 if self.of_unit == 1 or total >= 10 * self.of_unit else 1
+        return _("{percent:3.0f} %  {done}/{total} {unit}  {rate} {unit}/s  {left} left").format(
+            percent=share * 100, done=f"{done / self.of_unit:,.{digits}f}",
+            total=f"{total / self.of_unit:,.{digits}f}", unit=self.unit,
             rate=f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}", left=_clock(left),
         )  # fmt: skip
 
@@ -73,7 +87,7 @@ class ProgressBar:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self.terminal:
+        if self.terminal and (self.shown or not self.after_s):
             self.stream.write("\n" if kind is None else "\r\x1b[K")
             self.stream.flush()
 

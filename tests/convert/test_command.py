@@ -139,3 +139,15 @@ def test_a_terminal_gets_one_line_that_fills() -> None:
     assert terminal.text.count("\n") == 1
     assert "█" * 24 in terminal.text
     assert max(len(line) for line in terminal.text.replace("\x1b[K", "").split("\r")) <= 80
+
+
+def test_work_that_is_done_before_it_is_worth_a_line_shows_none() -> None:
+    terminal = Terminal()
+    with ProgressBar("model.gguf", terminal, after_s=60) as bar:  # type: ignore[arg-type]
+        bar(5, 10)
+        bar(10, 10)
+    assert terminal.text == ""
+    with ProgressBar("model.gguf", terminal, after_s=1e-9) as bar:  # type: ignore[arg-type]
+        bar(400_000, 1_000_000)
+    assert " 0.4/1.0 MB " in terminal.text
+    assert terminal.text.endswith("\n")

@@ -15,6 +15,7 @@ from localfin.answers.held import Held
 from localfin.answers.leading import Led, from_computed, from_passages
 from localfin.answers.library import Library
 from localfin.answers.prompt import Language, place_of, says_nothing
+from localfin.answers.small_talk import is_greeting, reply
 from localfin.computed import Computed
 from localfin.documents.passage import Passage
 from localfin.engine.events import Engine, Finished, Message, ModelInfo, Prefill, Sampling, Shifted, Text, Usage
@@ -49,19 +50,19 @@ def answered(engine: Engine, model: ModelInfo, asked: Asked, library: Library) -
     if computed:
         yield from _said("calculation", from_computed(computed, asked.language), asked, computed=computed)
         return
-    sources, near = library.passages(asked.text, asked.language)
-    missing = None if sources else library.missing(asked.text, asked.language)
-    if missing is not None:
-        yield from _said("nothing", Led(missing), asked)
-    elif not sources and (library.named or model.parameters < SMALL):
-        yield from _said("nothing", Led(_nothing(library, near, asked.language)), asked)
-    elif model.parameters < SMALL:
-        led = from_passages(asked.text, sources)
-        if led.citations:
-            yield from _said("passages", led, asked, sources=sources)
-        else:
-            near = [source.passage for source in sources]
-            yield from _said("nothing", Led(_nothing(library, near, asked.language)), asked)
+    sources, near = ([], []) if is_greeting(asked.text) else library.passages(asked.text, asked.language)
+    small = model.parameters < SMALL
+    led = from_passages(asked.text, sources) if sources and small else None
+    if led is not None and led.citations:
+        yield from _said("passages", led, asked, sources=sources)
+        return
+    if led is not None:  # what was found says nothing about the question: the head of a table
+        sources, near = [], [source.passage for source in sources]
+    said = None if sources else library.missing(asked.text, asked.language)
+    if said is None and not sources and (library.named or small):
+        said = reply(asked.text, asked.language) or _nothing(library, near, asked.language)
+    if said is not None:
+        yield from _said("nothing", Led(said), asked)
     else:
         yield from _worded(engine, model, asked, sources, library.whole())
 

@@ -5,12 +5,12 @@ two bounds were chosen on KorQuAD (`docs/en/answers.md` has the figures). An ent
 judges it. A search ranks; it does not say whether the best it found is good enough.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from localfin.answers.events import Source
 from localfin.answers.matching import asked_for, coverage
+from localfin.answers.small_talk import reply
 from localfin.documents.passage import Hit, Passage
 
 ENOUGH_NAMED = 0.4
@@ -21,10 +21,6 @@ ENOUGH_TABLE = 0.25
 """Of a table among all documents: how one asks takes most words, and the table itself judges whether it is asked."""
 LOOKED_AT = 8
 """Hits of a search that are looked at."""
-_GREETING = re.compile(
-    r"\W*(?:hi|hello|hey|thanks?|thank you|안녕\w*|고마워\w*|감사합니다|테스트|test)\W*", re.IGNORECASE
-)
-"""Asks nothing, and may be part of an entry's name."""
 _NEAR = 0.25
 """What covers less is not called near either."""
 
@@ -46,7 +42,7 @@ def from_handbook(question: str, language: str) -> Found:
     from localfin.handbook import entries, passage, search
     from localfin.handbook.finding import ENOUGH as ENOUGH_OF_ENTRY
 
-    hits = [] if _GREETING.fullmatch(question) else search(question, LOOKED_AT)
+    hits = [] if reply(question, "en") else search(question, LOOKED_AT)
     worded = [(hit.score, passage(entries()[hit.passage.id], "ko" if language == "ko" else "en")) for hit in hits]
     found = [Source(0, each, score) for score, each in worded if score >= ENOUGH_OF_ENTRY]
     return found[:1], [each for score, each in worded[:2] if _NEAR <= score < ENOUGH_OF_ENTRY]

@@ -44,7 +44,7 @@ def docs() -> None:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help=_("One JSON object a line."))
 def add(paths: Sequence[Path], as_json: bool) -> None:
-    with _database() as database, ProgressBar(_("Reading"), unit="kB", of_unit=1e3) as bar:
+    with _database() as database, ProgressBar(_("Reading"), unit="kB", of_unit=1e3, after_s=1.0) as bar:
         outcomes = _documents(database).add(paths, bar)
     if as_json:
         for outcome in outcomes:

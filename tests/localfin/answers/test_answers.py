@@ -12,6 +12,7 @@ from localfin import Assistant, Message, Sampling
 from localfin.answers.events import Checked, Evidence
 from localfin.answers.many import read_questions
 from localfin.engine.client import LlamaEngine
+from localfin.answers.small_talk import reply
 from localfin.engine.events import Finished, LoadOptions
 from localfin.engine.fake import FakeEngine
 from localfin.text import clean_text
@@ -80,6 +81,33 @@ def test_help_with_a_crime_is_refused_before_a_model_reads_it(starter, question,
     assert answer.usage.completion_tokens == 0
 
 
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("안녕", "안녕하세요"),
+        ("안녕하세요, 반갑습니다!", "물어보세요"),
+        ("hello there", "What is DSR?"),
+        ("what can you do?", "What is DSR?"),
+        ("내 계좌번호 알려줘", "은행 앱"),
+        ("내 통장 잔액 얼마야", "은행 앱"),
+        ("what's my password?", "nobody honest"),
+    ],
+)
+def test_a_greeting_and_what_a_bank_alone_knows_get_a_line_that_helps(starter, question, words):
+    answer = starter.ask(question)
+    assert answer.basis == "nothing"
+    assert words in answer.text
+    assert not answer.citations
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["계좌번호를 알려줬어요", "hello world program", "안녕저축은행 예금 금리", "안녕" * 5000 + "?!x", "help me save"],
+)
+def test_what_only_begins_like_a_greeting_is_a_question_like_any_other(question):
+    assert reply(question, "ko") is None
+
+
 def test_a_calculation_is_computed(starter):
     answer = starter.ask("1억원을 연 4%로 30년 원리금균등상환하면 한 달에 얼마야?")
     assert answer.basis == "calculation"
@@ -97,7 +125,7 @@ def test_the_starter_quotes_a_document_that_is_named(starter, report):
 
 
 @pytest.mark.parametrize(
-    "question", ["오늘 점심으로 뭘 먹을까?", "Who won the cup final?", "hi", "남극 펭귄의 수명은?"]
+    "question", ["오늘 점심으로 뭘 먹을까?", "Who won the cup final?", "red bicycles", "남극 펭귄의 수명은?"]
 )
 def test_what_nothing_carries_is_said(starter, question):
     answer = starter.ask(question)
