@@ -9,8 +9,8 @@ from localfin.answers.prompt import Language
 from localfin_models.language import translated
 
 _WORD = (
-    r"(?:hi|hello|hey|thanks?|thank you|help|good (?:morning|evening|afternoon)|there|everyone|안녕\w*|반가\w*|반갑\w*|고마워\w*"
-    r"|감사\w*|하이|헬로|테스트|test|도움말|도와\w*"
+    r"(?:hi|hello|hey|thanks?|thank you|help|good (?:morning|evening|afternoon)|there|everyone|안녕\w*"
+    r"|반가\w*|반갑\w*|고마워\w*|감사\w*|하이|헬로|테스트|test|도움말|도와\w*"
     r"|(?:who|what) are you|what can (?:you do|i ask)(?: you)?"
     r"|(?:넌|너는|당신은)? ?(?:누구\w{0,3}|(?:뭘|뭐|무엇을) ?(?:할|물어볼) ?수 ?있\w{1,3}))"
 )
@@ -21,7 +21,8 @@ _SECRET_EN = (
     r"|transactions|passcode)"
 )
 _OWN = re.compile(
-    rf"(?:(?:내|제|나의|저의) )?(?:\w{{1,6}} )?{_SECRET}(?:를|을|은|는|이|가)? ?(?:좀 )?(?:알려|보여|말해) ?(?:줘|주세요|줄래)요?\W*"
+    rf"(?:(?:내|제|나의|저의) )?(?:\w{{1,6}} )?{_SECRET}(?:를|을|은|는|이|가)?"
+    r" ?(?:좀 )?(?:알려|보여|말해) ?(?:줘|주세요|줄래)요?\W*"
     rf"|(?:내|제|나의|저의) (?:\w{{1,6}} )?{_SECRET}(?:를|을|은|는|이|가)? ?(?:뭐|뭔|얼마|몇|무엇|어떻게 되)\w*\W*"
     rf"|(?:please )?(?:(?:what(?:'s| is| are)|(?:tell|show|give) me) my {_SECRET_EN}"
     r"|how much (?:money )?(?:is|do i have) (?:left )?in my (?:bank )?account)\W*",

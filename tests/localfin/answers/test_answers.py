@@ -11,8 +11,8 @@ from tests.localfin.answers.inventing import invented, unverified
 from localfin import Assistant, Message, Sampling
 from localfin.answers.events import Checked, Evidence
 from localfin.answers.many import read_questions
-from localfin.engine.client import LlamaEngine
 from localfin.answers.small_talk import reply
+from localfin.engine.client import LlamaEngine
 from localfin.engine.events import Finished, LoadOptions
 from localfin.engine.fake import FakeEngine
 from localfin.text import clean_text
