@@ -73,11 +73,15 @@ def _spans(source: Source, asked: frozenset[str]) -> list[Span]:
     said = below_headings(source.passage.heading, text)
     spans = [span for span in spans if span[0] >= said] or spans
     heads = _heads(text, spans)
-    covered = [-1.0 if at in heads.values() else coverage(asked, text[slice(*span)]) for at, span in enumerate(spans)]
-    first, last = best_parts(text, spans, covered)
+    split = [words(text[slice(*span)]) for span in spans]
+    first, last = best_parts(text, spans, split, dict.fromkeys(asked, 1.0))
+    first = last if last in heads else first
     if first in heads:
-        head, row = spans[heads[first]], spans[first]
-        return [head, row] if coverage(asked.difference(words(text[slice(*head)])), text[slice(*row)]) else []
+        head = heads[first]
+        said = asked.difference(split[head]).intersection(split[first])
+        return [spans[head], spans[first]] if said else []
+    if first in heads.values():
+        return []
     # What follows explains, and what stands before leads up to it, within a paragraph.
     while last + 1 < len(spans) and _belongs(text, spans[first], spans[last + 1]):
         last += 1

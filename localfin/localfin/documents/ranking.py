@@ -32,7 +32,7 @@ QUOTE = 280
 HEADING_LINE = 40
 """Characters of a line that may be a heading."""
 
-_NO_HEADING = re.compile(r"[\d\t:：]|[.!?。]$|^[-*•·]")
+_NO_HEADING = re.compile(r"[\d:：]|[.!?。]$|^[-*•·]")
 _PART_END = re.compile(r"(?<=[.!?。])\s+|\n+")
 
 Words = tuple[str, ...]
@@ -104,20 +104,34 @@ def parts(text: str) -> list[tuple[int, int]]:
     return [(start, stop) for start, stop in zip(starts, stops, strict=True) if text[start:stop].strip()]
 
 
-def best_parts(text: str, spans: Sequence[tuple[int, int]], worth: Sequence[float]) -> tuple[int, int]:
-    """The first and the last of the parts that are worth most; the first of several, a sentence before a heading.
+def best_parts(
+    text: str, spans: Sequence[tuple[int, int]], split: Sequence[Sequence[str]], weights: Mapping[str, float]
+) -> tuple[int, int]:
+    """The first and the last of the parts whose words (`split`) weigh most; the first of several.
 
-    A line that only names what follows is none alone: what follows goes with it. `spans`: at least one.
+    A line that only names what follows is none alone: a part below it is, which says what the line does not or just as
+    much, else the next part together with it. `spans`: at least one.
     """
-    best = max(range(len(spans)), key=worth.__getitem__)
-    if not _names(text, *spans[best]) or best + 1 == len(spans):
+
+    def worth(at: int, but: Sequence[str] = ()) -> float:
+        return sum(weights[word] for word in weights.keys() & set(split[at]) - set(but))
+
+    best = max(range(len(spans)), key=worth)
+    told = [at for at in range(len(spans)) if not _names(text, spans, at)]
+    if best in told or best + 1 == len(spans):
         return best, best
-    sentences = [at for at, span in enumerate(spans) if worth[at] == worth[best] and not _names(text, *span)]
-    return (sentences[0], sentences[0]) if sentences else (best, best + 1)
+    said = next((at for at in told if worth(at) == worth(best)), None)
+    if said is None:
+        said = max((at for at in told if at > best), key=lambda at: worth(at, split[best]), default=None)
+        said = None if said is None or not worth(said, split[best]) else said
+    return (best, best + 1) if said is None else (said, said)
 
 
-def _names(text: str, start: int, end: int) -> bool:
-    """Whether a part is a line of few words without a figure, a cell or an end, such as a heading."""
+def _names(text: str, spans: Sequence[tuple[int, int]], at: int) -> bool:
+    """Whether a part only names what follows: a line of few words without a figure or an end, the head of a table."""
+    start, end = spans[at]
+    if "\t" in text[start:end]:
+        return not (at and "\t" in text[slice(*spans[at - 1])])
     alone = text[start - 1 : start] in ("", "\n", " ") and text[end : end + 1] == "\n"
     return alone and end - start <= HEADING_LINE and _NO_HEADING.search(text[start:end]) is None
 
@@ -126,7 +140,6 @@ def _quote(question: Question, text: str, spans: Sequence[tuple[int, int]], spli
     """The part that holds most of the question."""
     if not spans:
         return ""
-    worth = [sum(question.weights[word] for word in question.weights.keys() & set(part)) for part in split]
-    first, last = best_parts(text, spans, worth)
+    first, last = best_parts(text, spans, split, question.weights)
     start, stop = spans[first][0], spans[last][1]
     return text[start : min(stop, start + QUOTE)].strip()

@@ -187,8 +187,16 @@ def test_lines_that_only_name_what_follows_are_no_quote_alone() -> None:
     text = "대출 약관\n중도상환수수료\n갚은 금액의 0.7%를 받습니다.\n연체이자\n연체이자율은 연 15%입니다.\n담당: 김대리"
     index = Index(Database(None))
     index.enter("", [Piece(text)])
-    quotes = [index.search(query)[0].quote for query in ("중도상환수수료", "연체이자", "담당")]
-    assert quotes == ["중도상환수수료\n갚은 금액의 0.7%를 받습니다.", "연체이자율은 연 15%입니다.", "담당: 김대리"]
+    asked = ("중도상환수수료", "연체이자", "담당", "대출 약관의 연체이자율")
+    assert [index.search(query)[0].quote for query in asked] == [
+        "중도상환수수료\n갚은 금액의 0.7%를 받습니다.",
+        "연체이자율은 연 15%입니다.",
+        "담당: 김대리",
+        "연체이자율은 연 15%입니다.",
+    ]
+    index.enter("지점 실적", [Piece("지점\t실적\n강남\t120\n종로\t95")])
+    quotes = [index.search(query)[0].quote for query in ("지점 실적", "종로 지점 실적")]
+    assert quotes == ["지점\t실적\n강남\t120", "종로\t95"]
 
 
 @given(st.text(st.sampled_from("가a .!?\n。")))
