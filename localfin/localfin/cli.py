@@ -84,6 +84,9 @@ def main() -> NoReturn:
         # Without standalone mode click returns the code that a command left with; commands themselves return nothing.
         left = cli(standalone_mode=False)
         code = left if isinstance(left, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:  # a group without its command: what there is, as it is laid out
+        code = error.exit_code
+        print(error.format_message(), file=sys.stderr)
     except click.ClickException as error:
         code = error.exit_code
         _tell(_with_hint(error), error)

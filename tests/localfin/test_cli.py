@@ -93,6 +93,13 @@ def test_errors_are_one_line_and_a_code(run, arguments, code, words):
     assert ("--help" in ran.stderr) == (code == 2)
 
 
+@pytest.mark.parametrize("group", ["docs", "calc"])
+def test_a_group_without_its_command_lists_what_there_is(run, group):
+    ran = run(group)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == run(group, "--help").stdout
+
+
 def test_too_little_memory_is_six_and_a_killed_child_is_one(run, make_gguf):
     ran = run("ask", "--model-only", "hi", "-m", make_gguf(name="long", n_ctx=1 << 27), "--n-ctx", 1 << 27)
     assert ran.returncode == 6

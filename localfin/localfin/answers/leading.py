@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from localfin.answers.events import Citation, Source
-from localfin.answers.matching import asked_for, coverage
+from localfin.answers.matching import asked_for
 from localfin.answers.quotes import Span, sentences
 from localfin.computed import Computed
 from localfin.documents.passage import below_headings
