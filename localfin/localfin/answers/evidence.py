@@ -29,8 +29,10 @@ Found = tuple[list[Source], list[Passage]]
 
 
 def from_documents(question: str, hits: Sequence[Hit], enough: float) -> Found:
-    """In the search's order."""
+    """In the search's order; nothing for a question of numbers alone, which stand in many documents."""
     asked = asked_for(question)
+    if not any(letter.isalpha() for word in asked for letter in word):
+        return [], []
     judged = [Source(0, hit.passage, _covered(asked, hit.passage)) for hit in hits]
     return [each for each in judged if each.match >= enough], [
         each.passage for each in judged if _NEAR <= each.match < enough
