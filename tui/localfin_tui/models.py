@@ -147,7 +147,7 @@ def _facts(path: Path) -> Content:
     """Raises LocalfinError."""
     header = check_gguf(path)
     need = estimate(header, min(header.n_ctx_train or DEFAULT_CONTEXT, DEFAULT_CONTEXT))
-    free = free_memory()
+    free, facts, names = free_memory(), describe(path).items(), _fact_words()
     memory = size_words(need.resident_bytes)
     fits = _("unknown") if free is None else _("yes") if need.resident_bytes <= free else _("no")
     lines = [
@@ -155,9 +155,31 @@ def _facts(path: Path) -> Content:
         (_("free"), size_words(free) if free is not None else _("unknown")),
         (_("fits"), fits),
         (_("verified"), _("press v") if manifest_path(path).is_file() else _("no manifest beside it")),
-        *((key, str(value)) for key, value in describe(path).items()),
+        *((names.get(key, key), f"{value:,}" if isinstance(value, int) else str(value)) for key, value in facts),
     ]
     return Content("\n").join(Content.assemble((f"{name}  ", "$quiet"), clean_text(value)) for name, value in lines)
+
+
+def _fact_words() -> dict[str, str]:
+    """What `describe` calls by keys for scripts, in the user's words."""
+    return {
+        "name": _("name"),
+        "path": _("file"),
+        "architecture": _("architecture"),
+        "quantization": _("quantization"),
+        "size_bytes": _("bytes"),
+        "parameters": _("parameters"),
+        "layers": _("layers"),
+        "n_ctx_train": _("context of its training"),
+        "vocabulary": _("vocabulary"),
+        "license": _("licence"),
+        "limits": _("limits"),
+        "base": _("base"),
+        "adapters": _("adapters"),
+        "made_by": _("made by"),
+        "manifest": _("manifest"),
+        "sha256": "SHA-256",
+    }
 
 
 def _verified(path: Path) -> str:

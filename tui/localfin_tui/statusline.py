@@ -30,7 +30,8 @@ class StatusLine(Horizontal):
         self.query_one("#state", Static).update(Content.assemble(words, "  [", bar, "]"))
 
     def show_usage(self, usage: Usage | None, n_ctx: int | None) -> None:
-        self.query_one("#figures", Static).update(_usage_words(usage, n_ctx) if usage else "")
+        # Without a prompt no model was asked: passages and calculators have no tokens.
+        self.query_one("#figures", Static).update(_usage_words(usage, n_ctx) if usage and usage.prompt_tokens else "")
 
 
 def speed_words(usage: Usage) -> str:
