@@ -78,8 +78,8 @@ def _spans(source: Source, asked: frozenset[str]) -> list[Span]:
     first = last if last in heads else first
     if first in heads:
         head = heads[first]
-        said = asked.difference(split[head]).intersection(split[first])
-        return [spans[head], spans[first]] if said else []
+        new = asked.difference(split[head]).intersection(split[first])
+        return [spans[head], spans[first]] if new else []
     if first in heads.values():
         return []
     # What follows explains, and what stands before leads up to it, within a paragraph.
