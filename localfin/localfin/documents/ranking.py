@@ -117,9 +117,9 @@ def best_parts(
         return sum(weights[word] for word in weights.keys() & set(split[at]) - set(but))
 
     best = max(range(len(spans)), key=worth)
-    told = [at for at in range(len(spans)) if not _names(text, spans, at)]
-    if best in told or best + 1 == len(spans):
+    if best + 1 == len(spans) or not _names(text, spans, best):
         return best, best
+    told = [at for at in range(len(spans)) if not _names(text, spans, at)]
     said = next((at for at in told if worth(at) == worth(best)), None)
     if said is None:
         said = max((at for at in told if at > best), key=lambda at: worth(at, split[best]), default=None)
