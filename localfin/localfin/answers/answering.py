@@ -4,7 +4,7 @@ The steps stand in `answered`; what each covers and does not cover stands in its
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from localfin.answers.advice import asks_advice
 from localfin.answers.budget import Prompt, fitted
@@ -19,12 +19,13 @@ from localfin.answers.small_talk import is_greeting, reply
 from localfin.computed import Computed
 from localfin.documents.passage import Passage
 from localfin.engine.events import Engine, Finished, Message, ModelInfo, Prefill, Sampling, Shifted, Text, Usage
+from localfin.text import clean_text
 from localfin_models.language import translated
 
 SMALL = 500_000_000
 """Parameters under which a model's words are no answer: its passages lead. The starter has 6.3 million."""
 _NAMED = 3
-"""Passages that are named as near."""
+"""Passages that are named as near, and files that are named as unread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,14 @@ class Asked:
 
 def answered(engine: Engine, model: ModelInfo, asked: Asked, library: Library) -> Iterator[Event]:
     """The events of one answer. Raises ContextFull, EngineDied, and what reading a named document raises."""
+    for event in _answered(engine, model, asked, library):
+        if isinstance(event, Checked):
+            yield replace(event, notes=(*event.notes, *_unread(library, asked.language)))
+        else:
+            yield event
+
+
+def _answered(engine: Engine, model: ModelInfo, asked: Asked, library: Library) -> Iterator[Event]:
     refused = refusal(asked.text, asked.language)
     if refused is not None:
         yield from _said("refused", Led(refused.text), asked)
@@ -145,6 +154,14 @@ def _notes(basis: Basis, checker: Checker, make_up: MakeUp, asked: Asked) -> Ite
             n=turns
         )
     yield from _advice(asked)
+
+
+def _unread(library: Library, language: Language) -> Iterator[str]:
+    """The files of a named folder that cannot be read, and so are in no answer."""
+    for reason in library.refused[:_NAMED]:
+        yield translated("Not read: {reason}", language).format(reason=clean_text(reason))
+    if len(library.refused) > _NAMED:
+        yield translated("and {count:,} more", language).format(count=len(library.refused) - _NAMED)
 
 
 def _advice(asked: Asked) -> Iterator[str]:

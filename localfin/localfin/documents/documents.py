@@ -6,6 +6,7 @@ and swept away by whoever adds or removes next.
 """
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -208,15 +209,25 @@ class Documents:
     def _under(self, path: Path) -> _Keyed:
         """The documents that are `path` or lie below it. Raises NotFound where there are none."""
         name = printable(absolute(path))
+        return self._below(name) or self._below(self._as_spelled(name)) or _none_of(path)
+
+    def _below(self, name: str) -> _Keyed:
         below = name.rstrip(os.sep) + os.sep
         rows = self.database.rows(
             "SELECT id, path FROM documents WHERE state = 'ready' AND (path = ? OR substr(path, 1, ?) = ?)"
             " ORDER BY path",
             name, len(below), below,
         )  # fmt: skip
-        if not rows:
-            raise NotFound(_("{path}: no such document has been added").format(path=path))
         return [(key, Path(name)) for key, name in rows]
+
+    def _as_spelled(self, name: str) -> str:
+        """The name as a document's path spells it: Hangul that came from a Mac is in pieces and looks the same."""
+        name, depth = unicodedata.normalize("NFC", name), len(Path(name).parts)
+        for (spelled,) in self.database.rows("SELECT path FROM documents WHERE state = 'ready'"):
+            begun = str(Path(*Path(spelled).parts[:depth]))
+            if unicodedata.normalize("NFC", begun) == name:
+                return begun
+        return name
 
     def _left(self, paths: Paths) -> Paths:
         """The documents below the folders among `paths` whose files are no longer there."""
@@ -243,6 +254,10 @@ class Documents:
                     some = self.index.drop(key, BATCH)
                     if not some:
                         self.database.execute("DELETE FROM documents WHERE id = ?", key)
+
+
+def _none_of(path: Path) -> _Keyed:
+    raise NotFound(_("{path}: no such document has been added").format(path=path))
 
 
 def _within(progress: Progress | None, done: int, size: int, total: int) -> ReadingProgress:

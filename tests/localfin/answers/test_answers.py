@@ -174,6 +174,15 @@ def test_an_added_table_that_the_question_finds_is_answered_by_its_rows_too(star
         starter.documents.remove(path)
 
 
+def test_what_of_a_folder_cannot_be_read_is_said_below_the_answer(starter, report):
+    for number in range(5):
+        (report.parent / f"cut{number}.pdf").write_bytes(b"%PDF-1.7\n")
+    answer = starter.ask("한빛은행의 2024년 순이익은?", documents=[report.parent])
+    assert answer.basis == "passages"
+    assert [note.partition(":")[0] for note in answer.notes] == ["읽지 못함"] * 3 + ["그 밖에 2개 더"]
+    assert "cut0.pdf" in answer.notes[0]
+
+
 def test_all_added_documents_answer_by_default_and_ones_own_come_first(starter, report):
     starter.documents.add([report])
     try:

@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,6 +96,19 @@ def test_a_path_that_is_none_is_not_found_before_anything_is_read(documents: Doc
     assert documents.list() == ()
 
 
+def test_a_name_in_pieces_is_found_by_the_name_that_looks_the_same(documents: Documents, tmp_path: Path) -> None:
+    folder = tmp_path / unicodedata.normalize("NFD", "약관 모음")
+    folder.mkdir()
+    (folder / unicodedata.normalize("NFD", "예금.txt")).write_text("정기예금 약관", "utf-8")
+    documents.add([folder])
+    typed = tmp_path / unicodedata.normalize("NFC", "약관 모음")
+    assert len(documents.search("정기예금", documents=[typed])) == 1
+    with pytest.raises(NotFound):
+        documents.remove(typed / "적금.txt")
+    assert documents.remove(typed / unicodedata.normalize("NFC", "예금.txt")) == list(folder.iterdir())
+    assert documents.list() == ()
+
+
 def test_what_is_removed_is_no_longer_found_nor_in_the_file(documents: Documents, folder: Path, path: Path) -> None:
     secret = folder / "secret.txt"
     secret.write_text("unmistakable 비밀번호 " * 300)
@@ -143,6 +157,7 @@ WHERE state = 'coming' AND EXISTS (SELECT 1 FROM documents WHERE state = 'ready'
 """
 ADDER = """
 import sys
+import unicodedata
 from pathlib import Path
 from localfin.documents import Documents
 from localfin.store import Database
