@@ -35,7 +35,7 @@ _ONLY_ASKS = frozenset(
     words(
         "explain meaning mean means definition define tell difference please help work works need want know"
         " 알려줘 알려주세요 설명해줘 설명해주세요 가르쳐줘 뜻이 뜻은 의미 어떻게 해야 하나요 되나요 합니까 인가요"
-        " 궁금해요"
+        " 궁금해요 필요한 필요 받을 때 할 때 하려면"
         " 있나요 뭔가요 무엇인가요 뭐야 뭐예요 좋을까요 싶어요 대해 관해 주세요 어떡해 얼마나 얼마예요 하죠 건가요 나요"
     )
 )

@@ -100,7 +100,13 @@ def test_what_asks_nothing_finds_nothing(question: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "question", ["What is the capital of France?", "프랑스 수도가 어디야", "translate credit into French"]
+    "question",
+    [
+        "What is the capital of France?",
+        "프랑스 수도가 어디야",
+        "translate credit into French",
+        "대출 받을 때 필요한 서류",
+    ],
 )
 def test_a_word_of_the_question_that_no_entry_knows_counts_against_all(question: str) -> None:
     assert lookup(question) is None
