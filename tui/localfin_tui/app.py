@@ -19,6 +19,7 @@ from localfin_models.language import _
 from localfin_tui.chat.screen import ChatScreen
 from localfin_tui.commands import KeyCommands
 from localfin_tui.documents import DocumentsScreen
+from localfin_tui.fraud.screen import FraudScreen
 from localfin_tui.host import Loaded, LoadFailed, ModelHost
 from localfin_tui.models import ModelsScreen
 from localfin_tui.place import House, Place
@@ -28,6 +29,7 @@ from localfin_tui.themes import THEMES
 
 PLACES: dict[str, type[Place]] = {
     "chat": ChatScreen,
+    "fraud": FraudScreen,
     "documents": DocumentsScreen,
     "models": ModelsScreen,
     "status": StatusScreen,
@@ -44,6 +46,7 @@ class LocalfinApp(App[None]):
     COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,alt+1", "go('chat')", "Chat", id="go.chat", show=False, priority=True),
+        Binding("f6,alt+2", "go('fraud')", "Fraud", id="go.fraud", show=False, priority=True),
         Binding("f7,alt+3", "go('documents')", "Documents", id="go.documents", show=False, priority=True),
         Binding("f8,alt+4", "go('models')", "Models", id="go.models", show=False, priority=True),
         Binding("f9,alt+5", "go('status')", "Status", id="go.status", show=False, priority=True),

@@ -39,6 +39,24 @@ CHAT = (
     Key("history.rename", "F2", gettext("rename the chat chosen in the history"), gettext("Rename")),
     Key("history.delete", "Del", gettext("delete the chat chosen in the history"), gettext("Delete")),
 )
+FRAUD = (
+    Key("fraud.open", "o", gettext("open a file of transactions, with a history and a scorer"), gettext("Open")),
+    Key("fraud.confirm", "c", gettext("confirm; the cursor goes to the next open row"), gettext("Confirm")),
+    Key("fraud.dismiss", "d", gettext("dismiss; the cursor goes to the next open row"), gettext("Dismiss")),
+    Key("fraud.hold", "h", gettext("hold; the cursor goes to the next open row"), gettext("Hold")),
+    Key("fraud.note", "n", gettext("write a note"), gettext("Note")),
+    Key("fraud.undo", "u", gettext("undo the last decision or note"), gettext("Undo")),
+    Key("fraud.sort", "s", gettext("sort by score; again for the order of the file"), gettext("Sort")),
+    Key("fraud.export", "e", gettext("export the decided cases as CSV or JSON lines"), gettext("Export")),
+    Key("fraud.stop", "Esc", gettext("stop the check; the rows that have come stay"), gettext("Stop")),
+    Key("fraud.all", "1", gettext("show all rows")),
+    Key("fraud.suspicious", "2", gettext("show suspicious rows")),
+    Key("fraud.review", "3", gettext("show rows to review")),
+    Key("fraud.open-rows", "4", gettext("show rows that are not normal and not decided")),
+    Key("fraud.confirmed", "5", gettext("show confirmed rows")),
+    Key("fraud.dismissed", "6", gettext("show dismissed rows")),
+    Key("fraud.held", "7", gettext("show held rows")),
+)
 DOCUMENTS = (
     Key("docs.add", "a", gettext("add a file, or a folder with all below it"), gettext("Add")),
     Key("docs.search", "/", gettext("search the documents"), gettext("Search")),
@@ -57,6 +75,7 @@ STATUS = (Key("status.copy", "Ctrl+Y", gettext("copy all this to the clipboard")
 EVERYWHERE = (
     Key("model.load", "Ctrl+L", gettext("load the model again after it has ended"), gettext("Load")),
     Key("go.chat", "F5, Alt+1", gettext("go to the chat")),
+    Key("go.fraud", "F6, Alt+2", gettext("check transactions and decide cases")),
     Key("go.documents", "F7, Alt+3", gettext("add documents and search them")),
     Key("go.models", "F8, Alt+4", gettext("see the models, load another, import one")),
     Key("go.status", "F9, Alt+5", gettext("see the seal, the model and what is recorded")),
@@ -70,7 +89,13 @@ DIALOG = (
     Key("dialog.cancel", "Esc", gettext("leave this window"), gettext("Cancel")),
     Key("dialog.accept", "Enter", gettext("accept"), gettext("OK")),
 )
-PLACES: dict[str, tuple[Key, ...]] = {"chat": CHAT, "documents": DOCUMENTS, "models": MODELS, "status": STATUS}
+PLACES: dict[str, tuple[Key, ...]] = {
+    "chat": CHAT,
+    "fraud": FRAUD,
+    "documents": DOCUMENTS,
+    "models": MODELS,
+    "status": STATUS,
+}
 KEYS: dict[str, Key] = {key.id: key for keys in (*PLACES.values(), EVERYWHERE, DIALOG) for key in keys}
 """By id, in the order of the footer."""
 

@@ -15,6 +15,7 @@ def place_words() -> dict[str, str]:
     """The places by their names, in the order of their keys."""
     return {
         "chat": _("Chat"),
+        "fraud": _("Fraud"),
         "documents": _("Documents"),
         "models": _("Models"),
         "status": _("Status"),

@@ -1,4 +1,4 @@
-"""What localfin remembers, in one SQLite file: conversations, and the index of the user's documents."""
+"""What localfin remembers, in one SQLite file: conversations, the index of the user's documents, decided cases."""
 
 from localfin.store.conversations import (
     TITLE_LENGTH,

@@ -64,5 +64,22 @@ DOCUMENTS = """
 """`passage_words` takes words that `documents.words` has split, separated by spaces; its tokenizer takes them apart
 again. It keeps no text. `word_counts` says how many passages hold a word, which decides what a search asks for."""
 
-MIGRATIONS = (CONVERSATIONS, DOCUMENTS)
+CASES = """
+    CREATE TABLE case_events (
+        id INTEGER PRIMARY KEY,
+        file_sha256 TEXT NOT NULL,
+        place INTEGER NOT NULL,
+        transaction_id TEXT NOT NULL,
+        decision TEXT NOT NULL CHECK (decision IN ('open', 'confirmed', 'dismissed', 'held')),
+        note TEXT NOT NULL,
+        person TEXT NOT NULL,
+        made TEXT NOT NULL,
+        undoes INTEGER REFERENCES case_events (id)
+    ) STRICT;
+    CREATE INDEX case_events_by_row ON case_events (file_sha256, place, id);
+    CREATE INDEX case_events_by_undoing ON case_events (undoes) WHERE undoes IS NOT NULL;
+"""
+"""Each row says how a case stands from then on; none is ever changed. `place` is the transaction's in the file."""
+
+MIGRATIONS = (CONVERSATIONS, DOCUMENTS, CASES)
 """`user_version` counts how many of these a file has been through."""

@@ -1,0 +1,1 @@
+"""Judged transactions: watched as they come, filtered, looked into, decided."""
