@@ -2,27 +2,29 @@
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import set_cell_size
 from textual.content import Content
 
 from localfin.fraud.desk import Row
 from localfin.fraud.output.lines import verdict_word
 from localfin.store.cases import Case
 from localfin_models.language import _
-from localfin_tui.fraud.table import MARKS, decision_word
+from localfin_tui.fraud.table import MARKS, amount_words, decision_word
 
 _NAME, _BAR = 22, 10
 
 
 def reasons(row: Row, events: Sequence[Case]) -> Content:
     head = f"{MARKS[row.verdict]} {verdict_word(row.verdict)}  {row.score:.3f}".strip()
-    amount = f"{row.amount:,.2f}".removesuffix(".00")
-    facts = [f"{row.id}  {row.time:%Y-%m-%d %H:%M}", f"{amount} {row.currency}  {row.customer}  {row.counterparty}"]
+    facts = [
+        f"{row.id}  {row.time:%Y-%m-%d %H:%M}",
+        f"{amount_words(row.amount)} {row.currency}  {row.customer}  {row.counterparty}",
+    ]
     lines = [Content.styled(head, "bold"), *(Content.styled(line.rstrip(), "$quiet") for line in facts), Content()]
     most = max((reason.contribution for reason in row.reasons), default=1.0)
     for reason in row.reasons:
         full = max(round(_BAR * reason.contribution / most), 1)
-        name = set_cell_size(reason.signal, max(_NAME, min(cell_len(reason.signal), _NAME)))
+        name = set_cell_size(reason.signal, _NAME)
         lines.append(
             Content.assemble(name, " ", ("#" * full, "$accent"), " " * (_BAR - full), f" {reason.contribution:+.2f}")
         )

@@ -105,7 +105,7 @@ class FraudScreen(Place):
     @work(group="dialog", exclusive=True, exit_on_error=False)
     async def action_open(self) -> None:
         wanted = await self.app.push_screen_wait(Opening())
-        if wanted is not None:
+        if wanted:
             self._checking = True
             self._stop.clear()
             self._state(_("Reading..."))
@@ -197,6 +197,7 @@ class FraudScreen(Place):
                 events = []
             shown = reasons(row, events)
         self.query_one("#reasons-text", Static).update(shown)
+        self.query_one("#reasons").scroll_home(animate=False)
 
     def action_show(self, shown: str) -> None:
         self._shown = shown

@@ -115,6 +115,10 @@ class RowTable(ScrollView, can_focus=True):
         return Strip(segments).adjust_cell_length(max(_ALL, left + width), base).crop(left, left + width)
 
 
+def amount_words(amount: float) -> str:
+    return f"{amount:,.2f}".removesuffix(".00")
+
+
 def decision_word(decision: str) -> str:
     """In the user's language; nothing for an open case."""
     words = {"open": "", "confirmed": _("confirmed"), "dismissed": _("dismissed"), "held": _("held")}
@@ -129,8 +133,14 @@ def _heads() -> Sequence[str]:
 def _cells(row: Row, case: Case | None) -> Sequence[str]:
     decided = decision_word(case.decision) if case else ""
     note = "n" if case and case.note else ""
-    amount = f"{row.amount:,.2f}".removesuffix(".00")
-    facts = (f"{row.time:%Y-%m-%d %H:%M}", amount, row.currency, row.customer, row.counterparty, row.id)
+    facts = (
+        f"{row.time:%Y-%m-%d %H:%M}",
+        amount_words(row.amount),
+        row.currency,
+        row.customer,
+        row.counterparty,
+        row.id,
+    )
     return (MARKS[row.verdict], verdict_word(row.verdict), f"{row.score:.3f}", decided, note, *facts)
 
 
