@@ -10,7 +10,7 @@ from localfin.computed import Computed, Value
 from localfin.tables import query, wording
 from localfin.tables.call import MOST, Call, Measure, call_from, checked
 from localfin.tables.opened import Opened, opened
-from localfin.tables.table import Table
+from localfin.tables.table import Column, Table
 from localfin.text import clean_text
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
@@ -129,7 +129,8 @@ def _groups(rows: Opened, call: Call, table: Table, language: str) -> Computed:
     for key, figure, counted, _count in found[:MOST]:
         value = averaged(figure, counted, column.scale if column else 0) if call.of.what == "average" else figure
         value = Decimal(value) if isinstance(value, int) else value
-        lines.append((clean_text(str(key)), value))
+        monthly = call.by is not None and call.by.part == "value" and table.column(call.by.column).monthly
+        lines.append((str(key)[: len("2024-03")] if monthly else clean_text(str(key)), value))
         values[lines[-1][0]] = _plain(value)
     if call.order:
         values = {"result": ", ".join(key for key, _value in lines), **values} if call.limit == 1 else values
@@ -147,7 +148,8 @@ def _rows(rows: Opened, call: Call, table: Table, language: str) -> Computed:
     lines: list[tuple[str, Decimal | date]] = []
     values: dict[str, Value] = {}
     for figure, *others in found[:MOST]:
-        label = ", ".join(clean_text(str(other)) for other in others if other is not None) or shown[0]
+        named = zip(shown[1:], others, strict=True)
+        label = ", ".join(_label(other, table.column(at)) for at, other in named if other is not None) or shown[0]
         key, number = label, 1
         while key in values:
             number += 1
@@ -159,6 +161,11 @@ def _rows(rows: Opened, call: Call, table: Table, language: str) -> Computed:
     notes = _notes(values, 0, table)
     text = wording.of_rows(call, table, lines, len(found) > MOST, language)
     return _computed(call, values, text + wording.of_notes(notes, None, language), sql, table, language)
+
+
+def _label(value: object, column: Column) -> str:
+    """A cell as a customer wrote it: a month without the day that stands for it."""
+    return f"{value:%Y-%m}" if column.monthly and isinstance(value, date) else clean_text(str(value))
 
 
 def _notes(values: dict[str, Value], missing: int, table: Table, *, dashes: bool = False) -> dict[str, int]:

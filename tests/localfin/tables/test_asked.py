@@ -212,3 +212,41 @@ def test_amounts_of_several_currencies_are_not_added_up():
     assert asked("What is the total amount?", table) is None
     assert asked("What is the total amount in USD?", table).values["result"] == 6
     assert asked("How many rows are there?", table).values["result"] == 3
+
+
+SALES = [["2024-01", "Seoul", "12"], ["2024-02", "Busan", "18"], ["2024-02", "Jeju", "3"]]
+
+
+@pytest.mark.parametrize(
+    "question", ["Which month had the highest sales?", "Total sales by month", "sales by month", "monthly sales"]
+)
+def test_a_column_of_months_is_asked_for_by_month_and_shown_so(question):
+    answer = asked(question, table_of([["month", "region", "sales"], *SALES], "sales", "sales.csv"))
+    assert answer.values["2024-02"] == 21
+    assert "2024-02-01" not in answer.text
+
+
+def test_months_of_a_korean_table_and_days_of_a_date_column():
+    assert asked("월별 매출", table_of([["월", "지역", "매출"], *SALES], "매출", "매출.csv")).values["2024-02"] == 21
+    days = [["2024-01-03", "Seoul", "12"], ["2024-02-04", "Busan", "18"], ["2024-02-04", "Jeju", "3"]]
+    table = table_of([["date", "region", "sales"], *days], "sales", "sales.csv")
+    assert asked("total sales by date", table).values["2024-02-04"] == 21
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "sales by region and month",
+        "total sales by month and region",
+        "sales by region and by year",
+        "sales per day",
+        "daily sales",
+    ],
+)
+def test_what_would_leave_a_grouping_out_is_not_answered(question):
+    assert asked(question, table_of([["month", "region", "sales"], *SALES], "sales", "sales.csv")) is None
+
+
+def test_a_row_of_a_month_is_called_by_its_month():
+    answer = asked("top 2 sales", table_of([["month", "region", "sales"], *SALES], "sales", "sales.csv"))
+    assert answer.values == {"2024-02, Busan": 18, "2024-01, Seoul": 12}

@@ -50,12 +50,13 @@ def take_grouping(words: Words, table: Table, columns: list[Named]) -> Grouping 
             return Grouping(group, True)
     for named in columns:
         column = _text_column(table, named)
+        dated = _date_group(table, named)
         before, after = words.rest[: named.start], words.rest[named.end :]
         asked = re.search(rf"\b{_WHICH}\s?$|{_WHICH}\s$", before)
         last = re.search(_MOST + "$", before) and re.match(r"[은이]?\s?(?:\?|$)", after)
         listed = re.match(r"\s?(?:별|마다)", after)
         over = re.search(r"\b(?:by|per|for each|each|every)\s$", before)
-        if column is None or not (asked or listed or over or last):
+        if (column is None and (dated is None or not (listed or over))) or not (asked or listed or over or last):
             continue
         columns.remove(named)
         for match in (asked, over):
@@ -63,14 +64,16 @@ def take_grouping(words: Words, table: Table, columns: list[Named]) -> Grouping 
                 words.cut(*match.span())
         if listed:
             words.cut(named.end, named.end + listed.end())
-        return Grouping(Group(column), not (listed or over), bool(last and not asked))
+        group = dated if column is None else Group(column)
+        assert group is not None
+        return Grouping(group, not (listed or over), bool(last and not asked))
     return None
 
 
 def _time_group(table: Table, part: Part) -> Group | None:
     dates = table.of_kind("date")
     if len(dates) == 1:
-        return Group(dates[0].name, part)
+        return None if part == "day" and dates[0].monthly else Group(dates[0].name, part)
     if dates or part not in _TIME_COLUMN:
         return None
     named = [c.name for c in table.of_kind("text") if _TIME_COLUMN[part].fullmatch(split_unit(c.name)[0].lower())]
@@ -80,3 +83,21 @@ def _time_group(table: Table, part: Part) -> Group | None:
 def _text_column(table: Table, named: Named) -> str | None:
     found = [c.name for c in table.of_kind("text") if named.label.text in aliases(c.name)]
     return found[0] if len(found) == 1 else None
+
+
+def _date_group(table: Table, named: Named) -> Group | None:
+    """By a column of dates: a group a day, or a month where it holds months."""
+    found = [column for column in table.of_kind("date") if named.label.text in aliases(column.name)]
+    return Group(found[0].name, "month" if found[0].monthly else "day") if len(found) == 1 else None
+
+
+def groups_twice(words: Words, table: Table, columns: list[Named]) -> bool:
+    """Whether a second grouping is asked for, which is not computed: by region and month."""
+    if re.search(r"\b(?:and|by|per|each|every)\s(?:months?|quarters?|years?|days?|dates?)\b", words.rest):
+        return True
+    numbers = {column.name for column in table.of_kind("number")}
+    return any(
+        re.search(r"\b(?:and|by|per|each|every)\s$", words.rest[: named.start])
+        for named in columns
+        if not any(named.label.text in aliases(number) for number in numbers)
+    )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from localfin.tables.asking.dates import Span, take_spans
-from localfin.tables.asking.grouping import take_grouping
+from localfin.tables.asking.grouping import groups_twice, take_grouping
 from localfin.tables.asking.labels import Label, aliases, take_labels
 from localfin.tables.asking.operations import Operation, compares, take_operations
 from localfin.tables.asking.resolving import resolved
@@ -46,6 +46,7 @@ _EACH = re.compile(
     r"(?:한|1)?\s?건\s?당|건당|\b(?:per|for each|for every) (?:transaction|purchase|payment|row|record)\b"
 )
 _COUNTING = re.compile(r"회차|차수|순번|installment|instalment|no\.?")
+_TIME_WORD = re.compile(r"월|달|연월|년월|month|분기|quarter|해|연도|년도|year")
 _TIMES = re.compile(r"월|달|month", re.IGNORECASE)
 _PEOPLE = ("사람", "직원", "사원", "인원")
 _ENDS = ("", "은", "이", "의", "을", "는")
@@ -68,6 +69,8 @@ def call_of_records(
     limit = _limit(words)
     columns = [name for name in named if not name.label.column]
     grouping = take_grouping(words, table, columns)
+    if groups_twice(words, table, columns):
+        return None
     spent, received = words.take(_SPENT), words.take(_RECEIVED)
     operations: list[Operation] = [found.operation for found in take_operations(words)]
     if shared:
@@ -160,8 +163,11 @@ def _called(table: Table) -> set[str]:
 
 def _labels(table: Table, values: Values, text: str) -> list[Label]:
     found: list[Label] = []
+    dated = len(table.of_kind("date")) == 1
     for column in table.columns:
-        found += [Label(alias) for alias in aliases(column.name)]
+        # `by month` asks for months, also where the column of dates is called so.
+        if not (dated and column.kind == "date" and _TIME_WORD.fullmatch(plain(column.name))):
+            found += [Label(alias) for alias in aliases(column.name)]
         if column.kind == "text":
             found += [Label(value, column.name) for value in values(column, text) if _sayable(value)]
     return found
