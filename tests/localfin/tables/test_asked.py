@@ -250,3 +250,15 @@ def test_what_would_leave_a_grouping_out_is_not_answered(question):
 def test_a_row_of_a_month_is_called_by_its_month():
     answer = asked("top 2 sales", table_of([["month", "region", "sales"], *SALES], "sales", "sales.csv"))
     assert answer.values == {"2024-02, Busan": 18, "2024-01, Seoul": 12}
+
+
+def test_the_highest_of_each_group_is_a_row_s_not_the_highest_sum():
+    rows = [["branch", "amount"], ["Jongno", "20"], ["Gangnam", "15"], ["Gangnam", "12"], ["Busan", "2"]]
+    table = table_of(rows, "loans", "loans.csv")
+    assert asked("highest amount per branch", table).values == {"Busan": 2, "Gangnam": 15, "Jongno": 20}
+    assert asked("lowest amount per branch", table).values == {"Busan": 2, "Gangnam": 12, "Jongno": 20}
+    assert asked("Which branch has the highest amount?", table).values["result"] == "Gangnam"
+
+
+def test_two_averages_are_not_one_of_both():
+    assert asked("정기예금의 평균 금리와 입출금의 평균 금리는?", DEPOSITS) is None

@@ -69,7 +69,7 @@ def call_of_records(
     limit = _limit(words)
     columns = [name for name in named if not name.label.column]
     grouping = take_grouping(words, table, columns)
-    if groups_twice(words, table, columns):
+    if groups_twice(words, table, columns) or len(re.findall(r"평균|\baverage\b|\bmean\b", words.text)) > 1:
         return None
     spent, received = words.take(_SPENT), words.take(_RECEIVED)
     operations: list[Operation] = [found.operation for found in take_operations(words)]

@@ -21,6 +21,7 @@ _FLOW = re.compile(
     re.IGNORECASE,
 )
 _STOCK = re.compile(r"잔액|잔고|누계|누적|balance|cumulative", re.IGNORECASE)
+_IN_ORDER = re.compile(r"순|first|order|sort|rank|descend|ascend|상위|하위|많이|적게")
 _WHEN = re.compile(
     r"날짜|일자|일시|월|(?:거래|이용|기준|상환|납입|결제|승인)일[자시]?"
     r"|(?:transaction |posting |payment )?date|time|month|회차|no\.?",
@@ -148,6 +149,10 @@ def _grouped(said: Understood, column: str | None, where: tuple[Filter, ...], op
         column = None
     elif column is None:
         return None
+    if order and not rest and not grouping.which and not said.limit and not _IN_ORDER.search(said.text):
+        # The highest of each group is one row's figure, in whatever order the groups stand.
+        extreme: What = "maximum" if order == "highest" else "minimum"
+        return Call("value", Measure(extreme, column, where), by=grouping.group) if column is not None else None
     if not rest and column is not None and not _adds_up(said, column, grouping.group):
         return None
     single = _single(said, grouping.group.column)
