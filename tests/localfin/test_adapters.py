@@ -158,7 +158,7 @@ def test_what_a_damaged_header_lets_through_does_not_end_the_process(engine, spe
 
 def test_the_assistant_keeps_its_adapters_when_it_loads_again(speaker, world):
     with Assistant(speaker, LoadOptions(threads=1)) as assistant:
-        assert assistant.ask("hi").text == "가나 hello"
+        assert assistant.ask("hi", evidence=False).text == "가나 hello"
         assistant.use_adapters([Lora(world)])
         assert assistant.ask("hi").text == "가나 world"
         assert assistant.reload().adapters == assistant.model.adapters
