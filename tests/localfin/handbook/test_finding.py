@@ -61,6 +61,7 @@ def test_questions_of_the_held_out_half_find_their_entries(capsys: pytest.Captur
         ("보이스피싱을 당했어요", "voice-phishing-victim"),
         ("보이스피싱으로 돈 보냈어 어떡해", "voice-phishing-victim"),
         ("보이스피싱인 줄 모르고 계좌이체 했는데 어쩌죠", "voice-phishing-victim"),
+        ("전화로 검찰이라고 해서 돈 보냈는데", "voice-phishing-victim"),
         ("I was scammed by phone and transferred money", "voice-phishing-victim"),
         ("예금자보호 한도는 얼마인가요?", "deposit-protection"),
     ],
