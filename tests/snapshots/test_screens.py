@@ -1,7 +1,11 @@
 """Pictures of the app in each of its states, small and large. Look at the report, then `pytest --snapshot-update`."""
 
+import asyncio
+
 import pytest
+from tests.localfin.fraud.desk import history_and_new
 from textual.pilot import Pilot
+from textual.widgets import Input, Static
 
 from localfin.engine.fake import Answer
 from localfin_tui.chat.message import REDRAWS_PER_S
@@ -109,3 +113,24 @@ def test_korean(snap_compare, app, ready, monkeypatch: pytest.MonkeyPatch, what:
         "ended": asking(ready, "월복리 이자란?", "ended"),
     }[what]
     assert snap_compare(app(answer), terminal_size=LARGE, run_before=before)
+
+
+def test_fraud(snap_compare, app, ready, size, tmp_path) -> None:
+    history, new = history_and_new(tmp_path)
+
+    async def check(pilot: Pilot[None]) -> None:
+        await ready(pilot)
+        await pilot.press("f6", "o")
+        await pilot.pause(0.2)
+        pilot.app.screen.query_one("#new", Input).value = str(new)
+        pilot.app.screen.query_one("#history-file", Input).value = str(history)
+        await pilot.press("enter")
+        for _n in range(500):
+            states = pilot.app.screen.query("#fraud-state")
+            if states and "checked" in str(states.first(Static).content):
+                break
+            await asyncio.sleep(0.02)
+        await pilot.press("s", "down")
+        await pilot.pause()
+
+    assert snap_compare(app(), terminal_size=size, run_before=check)

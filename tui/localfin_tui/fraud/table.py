@@ -4,6 +4,7 @@ Rows stay outside: the table asks for those of its window. Columns are set by te
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
@@ -61,10 +62,14 @@ class RowTable(ScrollView, can_focus=True):
         return self._shown[self.cursor] if self.cursor < len(self._shown) else None
 
     def show_rows(self, shown: Sequence[int]) -> None:
-        """These rows by their numbers, in this order; the cursor keeps its place from the top."""
+        """These rows by their numbers, in this order; the cursor stays on its row, else at its place from the top."""
+        number, at = self.number, self.cursor
+        if number is not None and not (at < len(shown) and shown[at] == number):
+            with suppress(ValueError):
+                at = shown.index(number)
         self._shown = shown
         self.virtual_size = Size(_ALL, len(shown) + 1)
-        self.go(self.cursor)
+        self.go(at)
 
     def go(self, to: int) -> None:
         """Put the cursor on a line of the table, and let it be seen."""
