@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from localfin.answers.advice import asks_advice
 from localfin.answers.budget import Prompt, fitted
+from localfin.answers.calls import called
 from localfin.answers.checking import Checker
 from localfin.answers.events import Basis, Checked, Event, Evidence, MakeUp, Source
 from localfin.answers.guard import refusal
@@ -26,6 +27,7 @@ SMALL = 500_000_000
 """Parameters under which a model's words are no answer: its passages lead. The starter has 6.3 million."""
 _NAMED = 3
 """Passages that are named as near, and files that are named as unread."""
+_NO_USAGE = Usage(0, 0, 0.0, 0.0, 0.0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,11 @@ def _answered(engine: Engine, model: ModelInfo, asked: Asked, library: Library) 
     if computed:
         yield from _said("calculation", from_computed(computed, asked.language), asked, computed=computed)
         return
-    sources, near = ([], []) if is_greeting(asked.text) else library.passages(asked.text, asked.language)
     small = model.parameters < SMALL
+    if not small and (chosen := _chosen(engine, asked, library)) is not None:
+        yield from chosen
+        return
+    sources, near = ([], []) if is_greeting(asked.text) else library.passages(asked.text, asked.language)
     led = from_passages(asked.text, sources) if sources and small else None
     if led is not None and led.citations:
         yield from _said("passages", led, asked, sources=sources)
@@ -76,14 +81,33 @@ def _answered(engine: Engine, model: ModelInfo, asked: Asked, library: Library) 
         yield from _worded(engine, model, asked, sources, library.whole())
 
 
+def _chosen(engine: Engine, asked: Asked, library: Library) -> Iterator[Event] | None:
+    """What the model's own call computed; None where it called nothing that holds."""
+    if library.missing(asked.text, asked.language) is not None:
+        return None
+    call = called(engine, asked.text, asked.language, library.table(asked.text))
+    if call.end is not None and call.end.reason == "cancelled":
+        return iter((Evidence((), (), None), Checked("nothing", ()), call.end))
+    if call.computed is None:
+        return None
+    note = translated(
+        "The model chose this calculation: see whether the formula is what you asked for.", asked.language
+    )
+    computed, usage = [call.computed], call.end.usage if call.end is not None else _NO_USAGE
+    return _said(
+        "calculation", from_computed(computed, asked.language), asked, computed=computed, notes=[note], usage=usage
+    )
+
+
 def _said(
-    basis: Basis, led: Led, asked: Asked, *, sources: Sequence[Source] = (), computed: Sequence[Computed] = ()
-) -> Iterator[Event]:
+    basis: Basis, led: Led, asked: Asked, *, sources: Sequence[Source] = (), computed: Sequence[Computed] = (),
+    notes: Sequence[str] = (), usage: Usage = _NO_USAGE,
+) -> Iterator[Event]:  # fmt: skip
     """An answer that no model makes."""
     yield Evidence(tuple(sources), tuple(computed), None)
     yield Text(led.text)
-    yield Checked(basis, led.citations, notes=tuple(_advice(asked) if basis != "refused" else ()))
-    yield Finished("stop", Usage(0, 0, 0.0, 0.0, 0.0, 0))
+    yield Checked(basis, led.citations, notes=(*notes, *(_advice(asked) if basis != "refused" else ())))
+    yield Finished("stop", usage)
 
 
 def _worded(

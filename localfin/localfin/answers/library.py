@@ -7,6 +7,7 @@ a file does not add it to what later questions may be answered from.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from localfin.answers.events import Source
 from localfin.answers.evidence import (
@@ -25,6 +26,9 @@ from localfin.documents import Documents, Hit, Outcome, Passage
 from localfin.store import Database
 from localfin_models.errors import InputRefused, LocalfinError, NotFound
 from localfin_models.language import _
+
+if TYPE_CHECKING:
+    from localfin.tables import Table
 
 _TABLES = frozenset({".csv", ".tsv", ".xlsx"})
 """Files that are tables first: a question about them is tried on their rows."""
@@ -62,6 +66,16 @@ class Library:
         if self.named:
             return self._from_tables(question, language) or self._from_calculator(question, language)
         return self._from_calculator(question, language) or self._from_tables(question, language)
+
+    def table(self, question: str) -> "Table | None":
+        """The first table that the question is about: of the named files, else of documents that it finds."""
+        from localfin import tables
+
+        for path in self._table_files(question):
+            with suppress(LocalfinError):
+                for table in tables.tables_of(path):
+                    return table
+        return None
 
     def missing(self, question: str, language: Language) -> str | None:
         """What to ask back, where a question asks for a calculation and leaves something out."""
