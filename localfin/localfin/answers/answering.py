@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from localfin.answers.advice import asks_advice
 from localfin.answers.budget import Prompt, fitted
-from localfin.answers.calls import called
 from localfin.answers.checking import Checker
 from localfin.answers.events import Basis, Checked, Event, Evidence, MakeUp, Source
 from localfin.answers.guard import refusal
@@ -83,6 +82,8 @@ def _answered(engine: Engine, model: ModelInfo, asked: Asked, library: Library) 
 
 def _chosen(engine: Engine, asked: Asked, library: Library) -> Iterator[Event] | None:
     """What the model's own call computed; None where it called nothing that holds."""
+    from localfin.answers.calls import called  # its calculators and DuckDB only where a larger model is asked
+
     if library.missing(asked.text, asked.language) is not None:
         return None
     call = called(engine, asked.text, asked.language, library.table(asked.text))
