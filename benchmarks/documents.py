@@ -23,7 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.localfin.documents.made import Placed, pdf_bytes
 
+from localfin.documents import Documents
 from localfin.documents.reading import open_reader
+from localfin.store import Database
 
 _HEADER = "| way | pages | pages/s | pages a processor second | characters a page |"
 _KOREAN = "기준금리가 오르면 변동금리 대출의 이자 부담이 커지고 원리금균등상환 방식의 월 상환액이 늘어난다 "
@@ -45,6 +47,13 @@ def page(number: int) -> list[Placed]:
 def by_localfin(path: Path) -> int:
     with open_reader() as reader:
         return sum(len(block.text) for block in reader.read(path).blocks)
+
+
+def by_localfin_with_index(path: Path) -> int:
+    """Read and indexed into a new database on the disk."""
+    with tempfile.TemporaryDirectory() as folder, Database(Path(folder, "localfin.db")) as database:
+        Documents(database).add([path])
+        return int(database.rows("SELECT sum(length(text)) FROM passages")[0][0])
 
 
 def by_pypdf(path: Path) -> int:
@@ -97,6 +106,7 @@ def rows(pages: int, few: int) -> Iterator[str]:
         short.write_bytes(pdf_bytes(map(page, range(1, few + 1))))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         yield measured("localfin, sealed child, with tables", by_localfin, long, pages, 3)
+        yield measured("localfin, read and indexed", by_localfin_with_index, long, pages, 3)
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
         for name, read in (("pypdf", by_pypdf), ("pdfplumber", by_pdfplumber)):
             try:
