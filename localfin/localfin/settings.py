@@ -15,7 +15,7 @@ from typing import Any, cast
 from localfin_models.errors import InputRefused, LocalfinError
 from localfin_models.files import write_whole
 from localfin_models.home import home
-from localfin_models.language import _
+from localfin_models.language import _, gettext
 
 Value = str | bool | int | float | dict[str, str]
 FILE = "settings.toml"
@@ -24,11 +24,6 @@ _PREFIX = "LOCALFIN_"
 
 class WrongValue(ValueError):  # noqa: N818 - reads as what it says
     """A value that a setting cannot have; the message says what was expected."""
-
-
-def gettext(message: str) -> str:
-    """Marks a text for the catalogue; it is looked up when it is shown."""
-    return message
 
 
 def _setting(

@@ -46,3 +46,8 @@ def _(message: str) -> str:
 def translated(message: str, language: str) -> str:
     """`message` in `ko` or `en`, whatever the user's language is."""
     return _catalogue(language).gettext(message)
+
+
+def gettext(message: str) -> str:
+    """Marks a text for the catalogue, where it is looked up only when it is shown."""
+    return message

@@ -13,6 +13,10 @@ from localfin_tui.host import ours
 Done = TypeVar("Done")
 
 
+class Stopped(LocalfinError):  # noqa: N818 - reads as what happened
+    """The user stopped the work; what it has brought so far stays."""
+
+
 def beside(
     screen: Screen[None],
     name: str,

@@ -19,16 +19,12 @@ from localfin.documents import Document, Documents, Hit, Outcome, Passage
 from localfin.text import clean_text
 from localfin_models.errors import LocalfinError
 from localfin_models.language import _
-from localfin_tui.beside import beside
+from localfin_tui.beside import Stopped, beside
 from localfin_tui.dialogs import AskLine, Confirm
 from localfin_tui.host import Phase
 from localfin_tui.place import House, Place
 
 HITS = 20
-
-
-class _Stopped(LocalfinError):  # noqa: N818 - reads as what happened
-    """The user stopped the reading; what was read whole stays."""
 
 
 class DocumentsScreen(Place):
@@ -59,7 +55,7 @@ class DocumentsScreen(Place):
         yield Static("", id="docs-state", markup=False)
 
     async def model_changed(self, phase: Phase) -> None:
-        if not self.query_one("#document-list").children and not self._reading:
+        if not self._reading:
             self._list()
         if self.focused is None:
             self.query_one("#document-list").focus()
@@ -138,7 +134,7 @@ class DocumentsScreen(Place):
     def _tell(self, done: int, total: int) -> None:
         """Called by the reading thread."""
         if self._stop.is_set():
-            raise _Stopped(_("Stopped. What was read whole is in the index."))
+            raise Stopped(_("Stopped. What was read whole is in the index."))
         words = _("Reading {percent} %. Esc stops.").format(percent=100 * done // max(total, 1))
         self.app.call_from_thread(self._state, words)
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 
 from textual.binding import ActiveBinding
 
-from localfin.settings import gettext
-from localfin_models.language import _
+from localfin_models.language import _, gettext
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class TopBar(Horizontal):
         for name, words in place_words().items():
             yield _Tab(name, words, here=name == self._place)
         yield Static("", id="model", markup=False)
-        yield Static(seal_words(self._sealed), id="seal", classes="-sealed" if self._sealed else "-open", markup=False)
+        yield Static(_seal_words(self._sealed), id="seal", classes="-sealed" if self._sealed else "-open", markup=False)
 
     def show_model(self, model: ModelInfo | None) -> None:
         self.query_one("#model", Static).update(_model_words(model) if model else "")
@@ -64,7 +64,7 @@ def size_words(size: int) -> str:
     return f"{size / 1e3:.1f} kB"
 
 
-def seal_words(sealed: bool | None) -> str:
+def _seal_words(sealed: bool | None) -> str:
     if sealed:
         return _("sealed: no network")
     return _("not sealed") if sealed is False else _("seal: not enforced here")

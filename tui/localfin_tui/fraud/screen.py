@@ -20,7 +20,7 @@ from localfin.text import clean_text
 from localfin_models.errors import LocalfinError
 from localfin_models.files import file_sha256
 from localfin_models.language import _
-from localfin_tui.beside import beside
+from localfin_tui.beside import Stopped, beside
 from localfin_tui.dialogs import AskLine
 from localfin_tui.fraud.opening import Opening, Wanted
 from localfin_tui.fraud.reasons import reasons
@@ -31,10 +31,6 @@ from localfin_tui.place import House, Place
 
 _REDRAWN_EVERY_S = 0.25
 """While rows come."""
-
-
-class _Stopped(LocalfinError):  # noqa: N818 - reads as what happened
-    """The user stopped the check; the rows that have come stay."""
 
 
 class FraudScreen(Place):
@@ -131,7 +127,7 @@ class FraudScreen(Place):
 
     def _go_on(self) -> None:
         if self._stop.is_set():
-            raise _Stopped(_("Stopped. The rows that have come stay."))
+            raise Stopped(_("Stopped. The rows that have come stay."))
 
     def _begin(self, path: Path, kept_out: int, rows: Rows, sifting: Sifting, cases: Cases) -> None:
         self._rows, self._sifting, self._cases = rows, sifting, cases

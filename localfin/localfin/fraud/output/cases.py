@@ -7,27 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from localfin.fraud.desk import Row
-from localfin.fraud.output.forms import neutral
+from localfin.fraud.output.forms import FACTS, neutral
 from localfin.fraud.output.part import cannot_be_written
 from localfin.store.cases import Case
 from localfin_models.errors import InputRefused
 from localfin_models.language import _
 
-_COLUMNS = (
-    "id",
-    "verdict",
-    "score",
-    "time",
-    "customer",
-    "counterparty",
-    "amount",
-    "currency",
-    "reasons",
-    "decision",
-    "note",
-    "person",
-    "decided",
-)
+_COLUMNS = (*FACTS, "decision", "note", "person", "decided")
 
 
 def export_cases(out: Path, decided: Iterable[tuple[Row, Case]]) -> int:

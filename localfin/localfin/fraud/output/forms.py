@@ -21,19 +21,9 @@ if TYPE_CHECKING:
 
 Form = Literal["jsonl", "csv", "parquet", "html"]
 _SUFFIXES: dict[str, Form] = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet", ".html": "html"}
-_COLUMNS = (
-    "id",
-    "verdict",
-    "score",
-    "time",
-    "customer",
-    "counterparty",
-    "amount",
-    "currency",
-    "reasons",
-    "explanation",
-    "explained_by",
-)
+FACTS = ("id", "verdict", "score", "time", "customer", "counterparty", "amount", "currency", "reasons")
+"""Columns that every table of checked transactions begins with."""
+_COLUMNS = (*FACTS, "explanation", "explained_by")
 _FETCHED = 10_000
 _DETAILS = 'SELECT local_time, customer, counterparty, amount, currency FROM transactions WHERE is_new ORDER BY "row"'
 _FORMULA = re.compile(r"(^|[;\t])(?=\s*[=+\-@＝＋－＠])")
